@@ -1,0 +1,1 @@
+"""kcli: every Apache Kafka bin tool as one fast command."""

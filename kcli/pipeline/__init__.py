@@ -1,0 +1,1 @@
+"""The fast path: a pipelined producer and fetcher on raw sockets."""

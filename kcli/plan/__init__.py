@@ -1,0 +1,1 @@
+"""Pure: what to do, computed from what is."""

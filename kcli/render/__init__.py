@@ -1,0 +1,1 @@
+"""Pure: values -> the Java tools' words and columns."""

@@ -1,0 +1,1 @@
+"""JSON Schemas of every document that users hand us and of --output json."""

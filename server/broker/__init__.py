@@ -1,0 +1,1 @@
+"""The imperative shell: holds cores, logs and peers; does what effects say."""

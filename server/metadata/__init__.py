@@ -1,0 +1,1 @@
+"""The cluster's metadata: records, image, delta, snapshot, and what the controller decides."""

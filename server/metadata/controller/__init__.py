@@ -1,0 +1,1 @@
+"""Decisions of the active controller, one module per subject."""

@@ -1,0 +1,1 @@
+"""Words: ids, error codes, settings. Imports nothing of this house."""

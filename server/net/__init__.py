@@ -1,0 +1,1 @@
+"""Sockets, ignorant of meaning."""

@@ -1,0 +1,1 @@
+"""Leader and follower of one partition as step cores; fetch sessions."""

@@ -1,0 +1,1 @@
+"""Bytes <-> messages: frames, headers, and every message in the newest version's shape."""
