@@ -1,0 +1,89 @@
+"""Compiles a Struct to Python functions, once, at first use.
+
+`encoder(struct)(message, out)` appends to a bytearray; `decoder(struct)(buffer, at)` returns (message, next offset).
+Both are cached by the struct, so ask at the moment of use and not on import: compiling takes a millisecond or two.
+
+A decoder reads nothing behind the end of its buffer: hand it a view that ends where the message ends. It raises
+Malformed and nothing else: for truncated input, lengths or counts that the buffer cannot hold, null where it is not
+allowed, over-long varints, bad UTF-8. Strings are `str`, `bytes` fields `bytes`; `records` fields are memoryviews of
+the buffer, uncopied. Tagged fields that the struct does not know are skipped.
+
+An encoder's caller answers for its message: a value that the field cannot hold is a bug and raises what Python raises.
+`records` may be bytes, a memoryview, a list of buffers, or None.
+"""
+
+import struct as packing
+from collections.abc import Callable
+from functools import cache
+from itertools import repeat
+from typing import Any
+
+from server.ports import Buffer
+from server.wire.primitives import MAX_STRING_BYTES, Malformed, rest_of_uvarint, uuid_from, uvarint
+from server.wire.reading import Source, decoder_source
+from server.wire.schema import Struct
+from server.wire.writing import encoder_source
+
+__all__ = ["Decoder", "Encoder", "Malformed", "decoder", "encoder"]
+
+Encoder = Callable[[Any, bytearray], None]
+Decoder = Callable[[Buffer, int], tuple[Any, int]]
+
+
+def short(what: str) -> Malformed:
+    return Malformed(f"the message ends before {what} does")
+
+
+def too_long(what: str) -> ValueError:
+    return ValueError(f"{what} is longer than {MAX_STRING_BYTES} bytes")
+
+
+NAMES: dict[str, Any] = {
+    "MAX_STRING_BYTES": MAX_STRING_BYTES,
+    "Malformed": Malformed,
+    "repeat": repeat,
+    "rest_of_uvarint": rest_of_uvarint,
+    "short": short,
+    "struct_pack": packing.pack,
+    "too_long": too_long,
+    "unpack_from": packing.unpack_from,
+    "uuid": uuid_from,
+    "uvarint": uvarint,
+}
+
+
+@cache
+def encoder(struct: Struct) -> Encoder:
+    """The function that writes this struct. Raises, when called with a bad message, whatever Python raises."""
+    encode: Encoder = _compiled(encoder_source(struct), struct.name, "encode")
+    return encode
+
+
+@cache
+def decoder(struct: Struct) -> Decoder:
+    """The function that reads this struct from an offset. It raises Malformed."""
+    inner: Callable[[Buffer, int, int], tuple[Any, int]] = _compiled(decoder_source(struct), struct.name, "decode")
+    name = struct.name
+
+    def decode(buffer: Buffer, at: int = 0) -> tuple[Any, int]:
+        try:
+            return inner(memoryview(buffer), at, len(buffer))
+        except (IndexError, packing.error):
+            raise Malformed(f"the message ends inside {name}") from None
+        except UnicodeDecodeError:
+            raise Malformed(f"a string of {name} is not UTF-8") from None
+
+    return decode
+
+
+def _compiled(source: Source, name: str, function: str) -> Any:
+    names = dict(NAMES)
+    for bound, value in source.names.items():
+        if bound.startswith("unpack"):
+            names[bound] = packing.Struct(value).unpack_from
+        elif bound.startswith("pack"):
+            names[bound] = packing.Struct(value).pack
+        else:
+            names[bound] = value
+    exec(compile("\n".join(source.lines), f"<{function} {name}>", "exec"), names)
+    return names[function]

@@ -1,0 +1,152 @@
+"""Python source of an encoder for a Struct: straight-line, one loop per array.
+
+Runs of fixed-size fields are packed by one struct.Struct, together with a legacy length that follows them and the zero
+that stands for "no tagged fields". A tagged field is written when its value is not its default, as Kafka does.
+"""
+
+from server.wire.primitives import uvarint
+from server.wire.reading import Source
+from server.wire.schema import FORMATS, Field, Struct, zero
+
+
+class Run:
+    """Fixed-size values that lie together: (format, expression; none for the zero byte `x`)."""
+
+    def __init__(self, source: Source, out: str) -> None:
+        self.source, self.out = source, out
+        self.items: list[tuple[str, str | None]] = []
+
+    def flush(self, depth: int) -> None:
+        if not self.items:
+            return
+        expressions = ", ".join(expression for _, expression in self.items if expression is not None)
+        if expressions:
+            pack = self.source.bind("pack", ">" + "".join(kind for kind, _ in self.items))
+            self.source.add(depth, f"{self.out} += {pack}({expressions})")
+        else:
+            self.source.add(depth, f"{self.out}.append(0)")
+        self.items = []
+
+
+def encoder_source(struct: Struct) -> Source:
+    """`def encode(m, out)`; formats are bound as text under `pack*`."""
+    source = Source()
+    source.add(0, "def encode(m, out):")
+    _struct(source, struct, "m", "out", 1)
+    return source
+
+
+def _struct(source: Source, struct: Struct, message: str, out: str, depth: int) -> None:
+    run = Run(source, out)
+    for field in struct.plain:
+        _field(source, struct, field, f"{message}.{field.name}", run, depth)
+    if struct.flexible and struct.tagged:
+        run.flush(depth)
+        _tags(source, struct, message, out, depth)
+    elif struct.flexible:
+        run.items.append(("x", None))
+    run.flush(depth)
+
+
+def _tags(source: Source, struct: Struct, message: str, out: str, depth: int) -> None:
+    """Each tagged field is written apart first, for its size goes before it and the number of them before all."""
+    tags, part = source.fresh("g"), source.fresh("o")
+    source.add(depth, f"{tags} = []")
+    for field in struct.tagged:
+        value = source.fresh("v")
+        source.add(depth, f"{value} = {message}.{field.name}", f"if {_differs(source, field, value)}:")
+        source.add(depth + 1, f"{part} = bytearray()")
+        run = Run(source, part)
+        _field(source, struct, field, value, run, depth + 1)
+        run.flush(depth + 1)
+        source.add(depth + 1, f"{tags}.append({uvarint(field.tag or 0)!r} + uvarint(len({part})) + {part})")
+    source.add(depth, f"{out} += uvarint(len({tags}))", f"for {part} in {tags}: {out} += {part}")
+
+
+def _differs(source: Source, field: Field, value: str) -> str:
+    """The condition on which a tagged field is written."""
+    if field.array:
+        # By length, for a list and a tuple are never equal.
+        if field.default is None:
+            return f"{value} is not None"
+        if not field.default:
+            return f"{value} is None or len({value})" if field.nullable else f"len({value})"
+        return f"{value} is None or tuple({value}) != {source.bind('default', field.default)}"
+    if field.default is None:
+        return f"{value} is not None"
+    return f"{value} != {source.bind('default', field.default)}"
+
+
+def _field(source: Source, struct: Struct, field: Field, value: str, run: Run, depth: int) -> None:
+    if not field.array and isinstance(field.type, str) and field.type in FORMATS:
+        run.items.append((FORMATS[field.type], f"{value}.bytes" if field.type == "uuid" else value))
+        return
+    if not value.isidentifier():
+        variable = source.fresh("v")
+        source.add(depth, f"{variable} = {value}")
+        value = variable
+    if field.null_is_empty:
+        source.add(depth, f"if {value} is None: {value} = {source.bind('zero', zero(field.type, field.array))}")
+    compact = struct.flexible and not field.legacy
+    if field.nullable:
+        run.flush(depth)
+        source.add(depth, f"if {value} is None:")
+        is_struct = isinstance(field.type, Struct) and not field.array
+        length = "h" if field.type == "string" and not field.array else "i"
+        null = b"\xff" if is_struct else b"\0" if compact else b"\xff" * (2 if length == "h" else 4)
+        source.add(depth + 1, f"{run.out} += {null!r}")
+        source.add(depth, "else:")
+        inner = Run(source, run.out)
+        if is_struct:
+            inner.items.append(("b", "1"))
+        _present(source, struct, field, value, inner, compact, depth + 1)
+        inner.flush(depth + 1)
+    else:
+        _present(source, struct, field, value, run, compact, depth)
+
+
+def _present(source: Source, struct: Struct, field: Field, value: str, run: Run, compact: bool, depth: int) -> None:
+    """Emit the writing of a value of variable size that is not null."""
+    if isinstance(field.type, Struct) and not field.array:
+        run.flush(depth)
+        _struct(source, field.type, value, run.out, depth)
+    elif field.array:
+        _length(run, f"len({value})", compact, "i", depth)
+        _elements(source, struct, field, value, run.out, depth)
+    elif field.type == "string":
+        source.add(depth, f"{value} = {value}.encode()")
+        source.add(depth, f"if len({value}) > MAX_STRING_BYTES: raise too_long({struct.name + '.' + field.name!r})")
+        _length(run, f"len({value})", compact, "h", depth)
+        source.add(depth, f"{run.out} += {value}")
+    elif field.type == "bytes":
+        _length(run, f"len({value})", compact, "i", depth)
+        source.add(depth, f"{run.out} += {value}")
+    else:
+        size = source.fresh("n")
+        source.add(depth, f"if isinstance({value}, (list, tuple)): {value} = b''.join({value})")
+        source.add(depth, f"{size} = len({value})")
+        _length(run, size, compact, "i", depth)
+        source.add(depth, f"{run.out} += {value}")
+
+
+def _length(run: Run, length: str, compact: bool, code: str, depth: int) -> None:
+    if compact:
+        run.flush(depth)
+        run.source.add(depth, f"{run.out} += uvarint({length} + 1)")
+    else:
+        run.items.append((code, length))
+        run.flush(depth)
+
+
+def _elements(source: Source, struct: Struct, field: Field, value: str, out: str, depth: int) -> None:
+    if isinstance(field.type, str) and field.type in FORMATS and field.type != "uuid":
+        source.add(depth, f"{out} += struct_pack(f'>{{len({value})}}{FORMATS[field.type]}', *{value})")
+        return
+    element = source.fresh("x")
+    source.add(depth, f"for {element} in {value}:")
+    run = Run(source, out)
+    if isinstance(field.type, Struct):
+        _struct(source, field.type, element, out, depth + 1)
+    else:
+        _field(source, struct, Field(field.name, field.type, legacy=field.legacy), element, run, depth + 1)
+        run.flush(depth + 1)
