@@ -111,7 +111,7 @@ class SimLoop(asyncio.SelectorEventLoop):
 
     def unretrieved(self) -> list[BaseException]:
         """What ended a task and was never looked at by anybody."""
-        ended = [task for task, _ in self._tasks if task.done() and task._log_traceback]  # type: ignore[attr-defined]
+        ended = [task for task, _ in self._tasks if task.done() and task._log_traceback]
         return [error for task in ended if (error := task.exception()) and not isinstance(error, Killed)]
 
     def bury(self) -> None:

@@ -1,0 +1,36 @@
+"""The simulator's Clock and Rng: server/ports in virtual time and from a seed."""
+
+import asyncio
+from random import Random
+from uuid import UUID
+
+from server.model.ids import RESERVED_UUIDS, uuid_text
+
+BIRTH_MS = 1_767_225_600_000  # 2026-01-01T00:00Z
+
+
+class SimClock:
+    """Virtual time. `skew_ms` is how wrong this host's wall clock is; `uptime_ms` what its monotonic clock began with."""
+
+    def __init__(self, skew_ms: int = 0, uptime_ms: int = 0) -> None:
+        self.skew_ms, self._uptime_ms = skew_ms, uptime_ms
+
+    def now_ms(self) -> int:
+        return self._uptime_ms + int(asyncio.get_running_loop().time() * 1000)
+
+    def timestamp_ms(self) -> int:
+        return BIRTH_MS + self.skew_ms + int(asyncio.get_running_loop().time() * 1000)
+
+
+class SimRng:
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+
+    def below(self, stop: int) -> int:
+        return self._rng.randrange(stop)
+
+    def uuid(self) -> UUID:
+        while True:
+            drawn = UUID(bytes=self._rng.randbytes(16), version=4)
+            if drawn.int >= RESERVED_UUIDS and not uuid_text(drawn).startswith("-"):
+                return drawn
