@@ -24,9 +24,10 @@ from server.wire.reading import Source, decoder_source
 from server.wire.schema import Struct
 from server.wire.writing import encoder_source
 
-__all__ = ["Decoder", "Encoder", "Malformed", "decoder", "encoder"]
+__all__ = ["Decoder", "Encoder", "Malformed", "Scatterer", "decoder", "encoder", "scatterer"]
 
 Encoder = Callable[[Any, bytearray], None]
+Scatterer = Callable[[Any], list[Buffer]]
 Decoder = Callable[[Buffer, int], tuple[Any, int]]
 
 
@@ -38,8 +39,11 @@ def too_long(what: str) -> ValueError:
     return ValueError(f"{what} is longer than {MAX_STRING_BYTES} bytes")
 
 
+# Records of fewer bytes are copied into the message even by a scatterer.
+MIN_UNCOPIED_BYTES = 1024
 NAMES: dict[str, Any] = {
     "MAX_STRING_BYTES": MAX_STRING_BYTES,
+    "MIN_UNCOPIED_BYTES": MIN_UNCOPIED_BYTES,
     "Malformed": Malformed,
     "repeat": repeat,
     "rest_of_uvarint": rest_of_uvarint,
@@ -57,6 +61,24 @@ def encoder(struct: Struct) -> Encoder:
     """The function that writes this struct. Raises, when called with a bad message, whatever Python raises."""
     encode: Encoder = _compiled(encoder_source(struct), struct.name, "encode")
     return encode
+
+
+@cache
+def scatterer(struct: Struct) -> Scatterer:
+    """The function that writes this struct as pieces that are to be sent one after the other.
+
+    The buffers of records fields are among the pieces, uncopied, so they must stay as they are until they are sent.
+    """
+    inner: Callable[[Any, bytearray, list[Buffer]], None] = _compiled(
+        encoder_source(struct, scatter=True), struct.name, "encode"
+    )
+
+    def scatter(message: Any) -> list[Buffer]:
+        parts: list[Buffer] = []
+        inner(message, bytearray(), parts)
+        return parts
+
+    return scatter
 
 
 @cache

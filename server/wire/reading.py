@@ -19,6 +19,7 @@ class Source:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {}
         self.counter = 0
+        self.scatters = False
 
     def fresh(self, stem: str) -> str:
         self.counter += 1
@@ -144,7 +145,8 @@ def _variable(source: Source, struct: Struct, field: Field, variable: str, run: 
         marker = source.fresh("n")
         run.items.append(("b", marker))
         run.flush(depth)
-        source.add(depth, f"if {marker} < 0:", f"    {variable} = None", "else:")
+        # Null is -1, but 0 in a tagged field: Kafka writes an unsigned varint there.
+        source.add(depth, f"if {marker} < {int(field.tag is not None)}:", f"    {variable} = None", "else:")
         source.add(depth + 1, f"{variable} = {_struct(source, field.type, depth + 1)}")
         return
     compact = struct.flexible and not field.legacy

@@ -9,7 +9,7 @@ schemas print:
 A struct that ends with `<tags ...>` is flexible (KIP-482). Two things such texts do not tell:
 
 - an array is nullable, and a tagged field has a default, as the constructor's own default says (`isr: ... = None`);
-- a nullable struct has a marker byte before it (KIP-893), so it must be told: `user_endpoint nullable {host ...}`.
+- a nullable struct has a marker byte before it (KIP-893), so the text must say so: `endpoint nullable {host ...}`.
 
 What a constructor is called with: every untagged field, and the tagged fields that were present. So the fields that
 may be absent need defaults there.
@@ -46,6 +46,10 @@ ZEROS: dict[str, object] = {
     "bytes": b"",
     "records": None,
 }
+# The generated schema of an API's structs: for each field, in the order on the wire, its name, its type (a name of
+# FORMATS or VARIABLE or another struct of the same module; "[]" before it for an array), the first and the last version
+# that has it, the first version that lets it be null, its tag.
+Rows = dict[str, tuple[tuple[str, str, int, int, int | None, int | None], ...]]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -208,6 +212,8 @@ class _Parser:
         default = (defaults or {}).get(name, REQUIRED)
         if array and default is None:
             nullable = True
+        if isinstance(kind, Struct) and not array and not nullable and default is None:
+            raise ValueError(f"{self.name}: {path} is None by default, but is not said to be nullable")
         if default is REQUIRED:
             if tag is not None and defaults is not None:
                 raise ValueError(f"{self.name}: {path} is tagged, so its constructor needs a default for it")

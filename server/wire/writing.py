@@ -28,11 +28,17 @@ class Run:
         self.items = []
 
 
-def encoder_source(struct: Struct) -> Source:
-    """`def encode(m, out)`; formats are bound as text under `pack*`."""
+def encoder_source(struct: Struct, *, scatter: bool = False) -> Source:
+    """`def encode(m, out)`; formats are bound as text under `pack*`.
+
+    scatter  `def encode(m, out, parts)`: leave the buffers of records fields uncopied and append the pieces to `parts`
+    """
     source = Source()
-    source.add(0, "def encode(m, out):")
+    source.add(0, f"def encode(m, out{', parts' if scatter else ''}):")
+    # Records inside tagged fields would need their size before them; Kafka has none there.
+    source.scatters = scatter
     _struct(source, struct, "m", "out", 1)
+    source.add(1, "parts.append(out)" if scatter else "return")
     return source
 
 
@@ -91,18 +97,24 @@ def _field(source: Source, struct: Struct, field: Field, value: str, run: Run, d
     if field.nullable:
         run.flush(depth)
         source.add(depth, f"if {value} is None:")
-        is_struct = isinstance(field.type, Struct) and not field.array
-        length = "h" if field.type == "string" and not field.array else "i"
-        null = b"\xff" if is_struct else b"\0" if compact else b"\xff" * (2 if length == "h" else 4)
-        source.add(depth + 1, f"{run.out} += {null!r}")
+        source.add(depth + 1, f"{run.out} += {_null(field, compact)!r}")
         source.add(depth, "else:")
         inner = Run(source, run.out)
-        if is_struct:
+        if isinstance(field.type, Struct) and not field.array:
             inner.items.append(("b", "1"))
         _present(source, struct, field, value, inner, compact, depth + 1)
         inner.flush(depth + 1)
     else:
         _present(source, struct, field, value, run, compact, depth)
+
+
+def _null(field: Field, compact: bool) -> bytes:
+    if isinstance(field.type, Struct) and not field.array:
+        # In a tagged field the marker is an unsigned varint.
+        return b"\xff" if field.tag is None else b"\0"
+    if compact:
+        return b"\0"
+    return b"\xff\xff" if field.type == "string" and not field.array else b"\xff\xff\xff\xff"
 
 
 def _present(source: Source, struct: Struct, field: Field, value: str, run: Run, compact: bool, depth: int) -> None:
@@ -122,11 +134,21 @@ def _present(source: Source, struct: Struct, field: Field, value: str, run: Run,
         _length(run, f"len({value})", compact, "i", depth)
         source.add(depth, f"{run.out} += {value}")
     else:
-        size = source.fresh("n")
-        source.add(depth, f"if isinstance({value}, (list, tuple)): {value} = b''.join({value})")
-        source.add(depth, f"{size} = len({value})")
-        _length(run, size, compact, "i", depth)
-        source.add(depth, f"{run.out} += {value}")
+        _records(source, value, run, compact, depth)
+
+
+def _records(source: Source, value: str, run: Run, compact: bool, depth: int) -> None:
+    size, part = source.fresh("n"), source.fresh("p")
+    source.add(depth, f"if not isinstance({value}, list): {value} = ({value},)")
+    source.add(depth, f"{size} = sum(map(len, {value}))")
+    _length(run, size, compact, "i", depth)
+    copy = f"for {part} in {value}: {run.out} += {part}"
+    if source.scatters and run.out == "out":
+        # Few bytes cost less to copy than to send from a place of their own.
+        source.add(depth, f"if {size} < MIN_UNCOPIED_BYTES:", f"    {copy}", "else:")
+        source.add(depth + 1, "parts.append(out)", f"parts.extend({value})", "out = bytearray()")
+    else:
+        source.add(depth, copy)
 
 
 def _length(run: Run, length: str, compact: bool, code: str, depth: int) -> None:
