@@ -13,7 +13,7 @@ from server.model.errors import ErrorCode
 from server.wire.messages.index import APIS
 from server.wire.schema import Rows
 
-CODE, MESSAGE = "error_code", "error_message"
+CODES, MESSAGE = ("error_code", "partition_error_code"), "error_message"
 # One thing under several names; and what a row of a request is called when it is no struct.
 ALIASES = {"topic": "name", "partition": "index", "partition_index": "index"}
 KEYS = {"name", "index", "topic_id", "group_id", "resource_type", "resource_name"}
@@ -26,15 +26,15 @@ def refusal(key: int, version: int, request: Any, code: ErrorCode, message: str 
     schema: Rows = module.SCHEMA
     name = f"{APIS[key][1]}Response"
     response = getattr(module, name)()
-    if _has(schema, name, CODE, version):
-        _say(response, code, message)
+    if (field := _code(schema, name, version)) is not None:
+        _say(response, field, code, message)
         return response
     rows = _coded_rows(schema, name, version)
     if rows is None:
         return None
-    field, struct = rows
+    array, struct = rows
     wanted = _request_rows(schema, f"{APIS[key][1]}Request", version, request)
-    setattr(response, field, [_echo(module, struct, version, row, code, message) for row in wanted])
+    setattr(response, array, [_echo(module, struct, version, row, code, message) for row in wanted])
     return response
 
 
@@ -44,8 +44,8 @@ def _echo(module: Any, struct: str, version: int, row: dict[str, Any], code: Err
         alias = ALIASES.get(field.name, field.name)
         if alias in KEYS and alias in row:
             setattr(answer, field.name, row[alias])
-    if _has(module.SCHEMA, struct, CODE, version):
-        _say(answer, code, message)
+    if (coded := _code(module.SCHEMA, struct, version)) is not None:
+        _say(answer, coded, code, message)
         return answer
     rows = _coded_rows(module.SCHEMA, struct, version)
     assert rows is not None
@@ -53,8 +53,8 @@ def _echo(module: Any, struct: str, version: int, row: dict[str, Any], code: Err
     return answer
 
 
-def _say(answer: Any, code: ErrorCode, message: str | None) -> None:
-    answer.error_code = int(code)
+def _say(answer: Any, field: str, code: ErrorCode, message: str | None) -> None:
+    setattr(answer, field, int(code))
     if message is not None and hasattr(answer, MESSAGE):
         answer.error_message = message
 
@@ -75,15 +75,18 @@ def _request_rows(schema: Rows, struct: str, version: int, message: Any) -> list
     return told
 
 
-def _has(schema: Rows, struct: str, field: str, version: int) -> bool:
-    return any(name == field and first <= version <= last for name, _, first, last, *_ in schema[struct])
+def _code(schema: Rows, struct: str, version: int) -> str | None:
+    """The field of this struct that holds an error code."""
+    served = (name for name, _, first, last, *_ in schema[struct] if first <= version <= last)
+    return next((name for name in served if name in CODES), None)
 
 
 def _coded_rows(schema: Rows, struct: str, version: int) -> tuple[str, str] | None:
     """The array of this struct whose rows, or whose rows' rows, have room for an error code."""
     for field, type_, first, last, *_ in schema[struct]:
         inner = type_.removeprefix("[]")
-        if type_.startswith("[]") and inner in schema and first <= version <= last:
-            if _has(schema, inner, CODE, version) or _coded_rows(schema, inner, version) is not None:
-                return field, inner
+        if not type_.startswith("[]") or inner not in schema or not first <= version <= last:
+            continue
+        if _code(schema, inner, version) is not None or _coded_rows(schema, inner, version) is not None:
+            return field, inner
     return None

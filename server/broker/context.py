@@ -1,0 +1,44 @@
+"""Context: what a handler may know about one request beside its message."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Client:
+    """The other end of one connection, as far as it has introduced itself (KIP-511)."""
+
+    host: str
+    port: int
+    listener: str
+    principal: str = "User:ANONYMOUS"
+    software_name: str = "unknown"
+    software_version: str = "unknown"
+
+
+@dataclass(slots=True)
+class Context:
+    """One request. `client` outlives it: what a handler writes there, the next request of this connection sees.
+
+    controller  whether the request came in by a listener of the controller
+    advertised  api key -> (lowest, highest version) that this listener serves
+    """
+
+    api_version: int
+    correlation_id: int
+    client_id: str | None
+    client: Client
+    controller: bool
+    advertised: Mapping[int, tuple[int, int]]
+
+    @property
+    def listener(self) -> str:
+        return self.client.listener
+
+    @property
+    def client_host(self) -> str:
+        return self.client.host
+
+    @property
+    def principal(self) -> str:
+        return self.client.principal

@@ -1,0 +1,233 @@
+"""One partition on this broker: its log, the core that leads it, and those who wait for it.
+
+The shell around `replication.leader`: it appends, tells the core, and does what the core's effects say. A replica that
+this node follows has no core here and answers NOT_LEADER_OR_FOLLOWER.
+
+Appends come in two steps, so that the requests of one read share a write: `stage` checks and takes a batch, `write`
+writes all that is staged and moves the high watermark. Nothing awaits between the two.
+
+Every method that serves a client raises Rejected: KAFKA_STORAGE_ERROR (the log failed), FENCED_LEADER_EPOCH and
+UNKNOWN_LEADER_EPOCH (the client knows less, or more, than we), NOT_LEADER_OR_FOLLOWER.
+
+Source: KIP-101, KIP-279, KIP-320 (epochs), KIP-392, KIP-497, KIP-966.
+"""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from server.broker.waiters import Commits, Poll
+from server.broker.writes import Writes
+from server.log.log import Appended, Log, Origin, Slice, StorageFailed
+from server.metadata.image import Partition as Registration
+from server.model.errors import ErrorCode, Rejected
+from server.model.ids import NO_LEADER, LeaderEpoch, NodeId
+from server.ports import Buffer, Clock
+from server.replication.leader import Effect, HwAdvanced, PartitionLeader, ProposeIsr
+
+ANY_EPOCH = -1
+NO_EPOCH = LeaderEpoch(-1)
+TO_HW = -1  # DeleteRecords: all that is committed
+
+
+class Partition:
+    """Made when this broker gets a replica, and told its role by `become`.
+
+    propose     sends AlterPartition; the answer comes as metadata, through `become`, or to `leader.proposal_refused`
+    failed      is told when the log fails; the broker takes the directory offline
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        topic_id: UUID,
+        index: int,
+        log: Log,
+        clock: Clock,
+        writes: Writes,
+        *,
+        hw: int,
+        propose: "Callable[[Partition, ProposeIsr], None]",
+        failed: "Callable[[Partition, StorageFailed], None]",
+    ) -> None:
+        """hw: from replication-offset-checkpoint; 0 where there is none."""
+        self.topic, self.topic_id, self.index, self.log = topic, topic_id, index, log
+        self.leader: PartitionLeader | None = None
+        self.leader_id, self.leader_epoch, self.partition_epoch = NO_LEADER, NO_EPOCH, -1
+        self.polls: dict[Poll, None] = {}
+        self.commits = Commits()
+        self._clock, self._writes, self._propose, self._failed = clock, writes, propose, failed
+        self._hw = min(max(hw, log.log_start_offset), log.leo)
+        self._staged_bytes = self._uncommitted_bytes = 0
+        self._touched = False
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.index}"
+
+    @property
+    def hw(self) -> int:
+        return self._hw if self.leader is None else self.leader.hw
+
+    @property
+    def leo(self) -> int:
+        """The end of what is written; what is staged does not count."""
+        return self.log.leo if self.leader is None else self.leader.leo
+
+    @property
+    def lso(self) -> int:
+        return min(self.log.lso(self.hw), self.hw)
+
+    @property
+    def log_start_offset(self) -> int:
+        return self.log.log_start_offset
+
+    # roles
+
+    def become(self, registration: Registration, node: NodeId, min_isr: int, max_lag_ms: int) -> None:
+        """Take the role that the metadata gives to `node`; what is older than what we know is ignored."""
+        if registration.partition_epoch < self.partition_epoch or registration.leader_epoch < self.leader_epoch:
+            return
+        elected = registration.leader_epoch > self.leader_epoch or self.leader is None
+        if registration.leader != node:
+            self._step_down()
+        elif elected:
+            self._lead(registration, node, min_isr, max_lag_ms)
+        elif self.leader is not None:
+            self.leader.max_lag_ms = max_lag_ms
+            isr, epoch = frozenset(registration.isr), registration.partition_epoch
+            effects = self.leader.registered(registration.replicas, isr, epoch, self._clock.now_ms())
+            self._perform(effects + self.leader.min_isr_set(min_isr))
+        self.leader_id, self.leader_epoch = registration.leader, registration.leader_epoch
+        self.partition_epoch = registration.partition_epoch
+
+    def _lead(self, registration: Registration, node: NodeId, min_isr: int, max_lag_ms: int) -> None:
+        self._step_down()
+        leo = self.log.leo
+        self.log.epochs.assign(registration.leader_epoch, leo)
+        self.leader = PartitionLeader(
+            node,
+            registration.leader_epoch,
+            registration.replicas,
+            frozenset(registration.isr),
+            leo=leo,
+            hw=self._hw,
+            partition_epoch=registration.partition_epoch,
+            min_isr=min_isr,
+            max_lag_ms=max_lag_ms,
+            now_ms=self._clock.now_ms(),
+        )
+        self._perform(self.leader.appended(leo))
+
+    def _step_down(self) -> None:
+        self._hw = self.hw
+        self.leader = None
+        self.leader_epoch = NO_EPOCH
+        self._look_again()
+
+    def close(self) -> None:
+        """Stop serving: the replica is gone, or the node stops. The log is its owner's to close."""
+        self._step_down()
+
+    def _look_again(self) -> None:
+        self.commits.given_up()
+        for poll in list(self.polls):
+            poll.changed()
+
+    def leading(self, current_leader_epoch: int = ANY_EPOCH) -> PartitionLeader:
+        """The core, if this node leads in just the epoch that the client knows."""
+        if self.log.failed:
+            raise Rejected(ErrorCode.KAFKA_STORAGE_ERROR)
+        if current_leader_epoch != ANY_EPOCH and current_leader_epoch != self.leader_epoch:
+            older = current_leader_epoch < self.leader_epoch
+            raise Rejected(ErrorCode.FENCED_LEADER_EPOCH if older else ErrorCode.UNKNOWN_LEADER_EPOCH)
+        if self.leader is None:
+            raise Rejected(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        return self.leader
+
+    # appends
+
+    def stage(self, data: Buffer, *, all_replicas: bool, origin: Origin) -> Appended:
+        """Check and take batches; they are in the log after the next `write`.
+
+        Raises Rejected also with what is wrong with the batches, and NOT_ENOUGH_REPLICAS.
+        """
+        leader = self.leading()
+        if all_replicas and leader.below_min_isr:
+            raise Rejected(ErrorCode.NOT_ENOUGH_REPLICAS)
+        appended = self.log.stage(data, leader.epoch, self._clock.timestamp_ms(), origin=origin)
+        self._staged_bytes += len(data)
+        if not self._touched:
+            self._touched = True
+            self._writes.touch(self)
+        return appended
+
+    def write(self) -> None:
+        """Write what is staged. A failure fails the log: those who staged find `log.failed`."""
+        size, self._staged_bytes, self._touched = self._staged_bytes, 0, False
+        try:
+            self.log.write()
+        except StorageFailed as e:
+            self._look_again()
+            self._failed(self, e)
+            return
+        assert self.leader is not None, "a role changed between stage and write"
+        self._uncommitted_bytes += size
+        if self.polls:
+            for poll in [p for p in self.polls if p.follows]:
+                poll.grew(size)
+        self._perform(self.leader.appended(self.log.leo))
+
+    def append(self, data: Buffer, *, all_replicas: bool, origin: Origin) -> Appended:
+        """Stage and write at once, for coordinators. Raises Rejected also when the write failed."""
+        appended = self.stage(data, all_replicas=all_replicas, origin=origin)
+        self._writes.flush()
+        self.leading()
+        return appended
+
+    # replication
+
+    def fetched(self, replica: NodeId, offset: int) -> None:
+        """A follower holds every record below `offset`."""
+        self._perform(self.leading().fetched(replica, offset, self._clock.now_ms()))
+
+    def tick(self, now_ms: int) -> None:
+        if self.leader is not None:
+            self._perform(self.leader.ticked(now_ms))
+
+    def _perform(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            if type(effect) is HwAdvanced:
+                self._committed(effect.hw)
+            elif type(effect) is ProposeIsr:
+                self._propose(self, effect)
+
+    def _committed(self, hw: int) -> None:
+        size, self._uncommitted_bytes = self._uncommitted_bytes, 0
+        if self.commits:
+            self.commits.committed(hw)
+        if self.polls:
+            for poll in [p for p in self.polls if not p.follows]:
+                poll.grew(size)
+
+    # reads
+
+    def read(self, offset: int, max_bytes: int, end_offset: int, *, minimum_one: bool) -> Slice:
+        """Whole batches from `offset` up to `end_offset`; nothing when the offset lies between that and LEO.
+
+        Raises Rejected(OFFSET_OUT_OF_RANGE): below log start or above LEO.
+        """
+        return self.log.read(offset, max_bytes, end_offset, minimum_one=minimum_one)
+
+    def delete_records(self, offset: int) -> int:
+        """Move the log start to `offset`, or to HW for -1; the new low watermark.
+
+        Raises Rejected(OFFSET_OUT_OF_RANGE): above HW, or negative; POLICY_VIOLATION: the topic is only compacted.
+        """
+        leader = self.leading()
+        if "delete" not in self.log.settings.cleanup_policy:
+            raise Rejected(ErrorCode.POLICY_VIOLATION)
+        offset = leader.hw if offset == TO_HW else offset
+        if not 0 <= offset <= leader.hw:
+            raise Rejected(ErrorCode.OFFSET_OUT_OF_RANGE)
+        if offset > self.log.log_start_offset:
+            self.log.advance_log_start(offset)
+        return self.log.log_start_offset

@@ -1,0 +1,85 @@
+"""What requests wait for: records that become committed, records that come at all.
+
+A waiter is registered with each partition that could end its wait, is told of each event there, and takes itself out. A
+partition that stops leading, or is dropped, tells everybody: each request looks again, and finds out why.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+
+class Source(Protocol):
+    """A partition, as a long poll sees it."""
+
+    polls: "dict[Poll, None]"
+
+
+class Poll:
+    """One long poll over many partitions: done when `missing_bytes` more have come, when something changed, or at its
+    deadline. What it counts is an estimate; the request reads again, and may have to wait again.
+    """
+
+    __slots__ = ("_future", "_missing_bytes", "_sources", "_timer", "follows")
+
+    def __init__(self, sources: Collection[Source], missing_bytes: int, wait_ms: int, *, follows: bool) -> None:
+        """Register at once: what comes between this line and `wait` counts.
+
+        follows: the one who asks is a replica, and waits for appends; a consumer waits for what is committed.
+        """
+        loop = asyncio.get_running_loop()
+        self.follows = follows
+        self._future: asyncio.Future[bool] = loop.create_future()
+        self._missing_bytes, self._sources = missing_bytes, sources
+        self._timer = loop.call_later(wait_ms / 1000, self._end, False)
+        for source in sources:
+            source.polls[self] = None
+
+    def grew(self, size: int) -> None:
+        self._missing_bytes -= size
+        if self._missing_bytes <= 0:
+            self._end(True)
+
+    def changed(self) -> None:
+        self._end(True)
+
+    async def wait(self) -> bool:
+        """Return whether there is a reason to look again; False at the deadline."""
+        try:
+            return await self._future
+        finally:
+            self._end(False)
+
+    def _end(self, looks_again: bool) -> None:
+        self._timer.cancel()
+        for source in self._sources:
+            source.polls.pop(self, None)
+        self._sources = ()
+        if not self._future.done():
+            self._future.set_result(looks_again)
+
+
+class Commits:
+    """Produce requests of one partition that wait for the high watermark, in the order of their offsets."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def wait(self, offset: int, wake: Callable[[], None]) -> None:
+        """Call `wake` when `offset` <= HW, or when that cannot be told any more. Offsets come in ascending order."""
+        assert not self._waiting or self._waiting[-1][0] <= offset
+        self._waiting.append((offset, wake))
+
+    def committed(self, hw: int) -> None:
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= hw:
+            waiting.popleft()[1]()
+
+    def given_up(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for _, wake in waiting:
+            wake()

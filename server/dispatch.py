@@ -1,0 +1,205 @@
+"""The table of APIs, and the line that every request walks: header, table, decode, handle, encode.
+
+TABLE is the one list of what this server answers. ApiVersions, docs and coverage tests fold over it; a handler's module
+is imported at its first request.
+
+What a request can meet: a frame that cannot be read, an unknown key or version: the connection is closed, except that
+ApiVersions answers version 0 of itself, so that a client which is too new learns what there is. `Rejected`: the API's
+own error response. Anything else is a bug: logged with its traceback, answered UNKNOWN_SERVER_ERROR.
+
+A handler is `handle(broker, context, message)`. It returns the response, None (nothing is sent), an awaitable of
+either, or AfterWrite of a response for one that is only true once the appends of this read are written.
+
+Source: KIP-35 (ApiVersions), KIP-511 (client names, version fallback), KIP-482 (flexible versions).
+"""
+
+import logging
+from asyncio import Future, ensure_future
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from struct import Struct
+from typing import Any, cast
+
+from server.broker.broker import Broker
+from server.broker.context import Client, Context
+from server.model.errors import ErrorCode, Rejected
+from server.net.answers import AfterWrite, Answer, Bytes, Disconnect, Peer, Service
+from server.wire import api as wire
+from server.wire.codec import Malformed
+from server.wire.frames import decode_request_header, response_frame
+from server.wire.messages.api_versions import ApiVersion, ApiVersionsResponse
+from server.wire.refusal import refusal
+
+log = logging.getLogger(__name__)
+
+START = Struct(">hhi")  # api key, api version, correlation id: the same in every header version
+API_VERSIONS = 18
+BROKER, CONTROLLER = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """handler: a module in server/handlers. max_version: lower than Kafka's where a version needs what is not built."""
+
+    key: int
+    handler: str
+    planes: int = BROKER
+    max_version: int | None = None
+
+    @property
+    def versions(self) -> tuple[int, int]:
+        low, high = wire.served_versions(self.key)
+        return low, high if self.max_version is None else min(high, self.max_version)
+
+
+TABLE: Mapping[int, Api] = {
+    api.key: api
+    for api in (
+        Api(0, "produce"),
+        Api(1, "fetch"),
+        Api(2, "list_offsets"),
+        Api(3, "metadata"),
+        Api(18, "api_versions", BROKER | CONTROLLER),
+        Api(19, "create_topics", BROKER | CONTROLLER),
+        Api(20, "delete_topics", BROKER | CONTROLLER),
+        Api(21, "delete_records"),
+        Api(22, "init_producer_id"),
+        Api(23, "offset_for_leader_epoch"),
+        Api(32, "describe_configs", BROKER | CONTROLLER),
+        Api(33, "alter_configs", BROKER | CONTROLLER),
+        Api(35, "describe_log_dirs"),
+        Api(37, "create_partitions", BROKER | CONTROLLER),
+        Api(44, "incremental_alter_configs", BROKER | CONTROLLER),
+        Api(55, "describe_quorum", BROKER | CONTROLLER),
+        Api(60, "describe_cluster", BROKER | CONTROLLER),
+        Api(61, "describe_producers"),
+        Api(75, "describe_topic_partitions"),
+    )
+}
+
+
+@cache
+def advertised(plane: int) -> Mapping[int, tuple[int, int]]:
+    """api key -> (lowest, highest version) that listeners of this plane serve."""
+    return {key: api.versions for key, api in TABLE.items() if api.planes & plane}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One (API, version), ready to run."""
+
+    key: int
+    version: int
+    handle: Callable[[Broker, Context, Any], Any]
+    response_header_version: int
+
+    def encode(self, correlation_id: int, response: Any) -> Bytes:
+        body = wire.encode_response(self.key, self.version, response)
+        return response_frame(correlation_id, self.response_header_version, body)
+
+
+@cache
+def route(plane: int, key: int, version: int) -> Route | None:
+    """None: not served there."""
+    low, high = advertised(plane).get(key, (0, -1))
+    if not low <= version <= high:
+        return None
+    handler = import_module(f"server.handlers.{TABLE[key].handler}")
+    return Route(key, version, handler.handle, wire.header_versions(key, version)[1])
+
+
+def connect(broker: Broker, listener: str, plane: int) -> Callable[[Peer], Service]:
+    """What a listener needs: a function that makes the service of one connection."""
+
+    def service(peer: Peer) -> Service:
+        return Session(broker, Client(peer.host, peer.port, listener), plane).serve
+
+    return service
+
+
+class Session:
+    """The requests of one connection."""
+
+    def __init__(self, broker: Broker, client: Client, plane: int) -> None:
+        self._broker, self._client, self._plane = broker, client, plane
+
+    def serve(self, frame: memoryview) -> Answer:
+        """Answer one frame. Raises Disconnect."""
+        if len(frame) < START.size:
+            raise Disconnect(f"a request of {len(frame)} bytes")
+        key, version, correlation_id = START.unpack_from(frame)
+        taken = route(self._plane, key, version)
+        if taken is None:
+            if key != API_VERSIONS:
+                raise Disconnect(f"api key {key} version {version} is not served")
+            return self._fall_back(correlation_id)
+        try:
+            header, at = decode_request_header(frame, 0)
+            message = wire.decode_request(key, version, frame, at)
+        except Malformed as e:
+            raise Disconnect(f"{TABLE[key].handler} version {version}: {e}") from e
+        if key != 0:  # only Produce stages, and everybody else sees what was staged
+            self._broker.writes.flush()
+        context = Context(
+            version, correlation_id, header.client_id, self._client, self._plane == CONTROLLER, advertised(self._plane)
+        )
+        return self._answer(taken, correlation_id, message, lambda: taken.handle(self._broker, context, message))
+
+    def _answer(self, taken: Route, correlation_id: int, request: Any, run: Callable[[], Any]) -> Answer:
+        try:
+            response = run()
+        except Exception as e:
+            response = self._refused(taken, request, e)
+        if response is None:
+            return None
+        if isinstance(response, AfterWrite):
+            settle = response.settle
+            return AfterWrite(lambda: self._settled(taken, correlation_id, request, settle))
+        if isinstance(response, Awaitable):
+            return self._later(taken, correlation_id, request, response)
+        return taken.encode(correlation_id, response)
+
+    def _settled(
+        self, taken: Route, correlation_id: int, request: Any, settle: Callable[[], Any]
+    ) -> Bytes | Future[Bytes]:
+        try:
+            response = settle()
+        except Exception as e:
+            response = self._refused(taken, request, e)
+        if isinstance(response, Awaitable):
+            later = self._later(taken, correlation_id, request, response)
+            return cast("Future[Bytes]", ensure_future(later))
+        return [] if response is None else taken.encode(correlation_id, response)
+
+    async def _later(self, taken: Route, correlation_id: int, request: Any, response: Awaitable[Any]) -> Bytes:
+        try:
+            answered = await response
+            if isinstance(answered, AfterWrite):
+                self._broker.writes.flush()
+                answered = answered.settle()
+                if isinstance(answered, Awaitable):
+                    answered = await answered
+        except Exception as e:
+            answered = self._refused(taken, request, e)
+        return [] if answered is None else taken.encode(correlation_id, answered)
+
+    def _refused(self, taken: Route, request: Any, error: Exception) -> Any:
+        """The response for a request that failed as a whole. Raises Disconnect: that API's response has no room."""
+        if not isinstance(error, Rejected):
+            if isinstance(error, Disconnect):
+                raise error
+            log.error("%s from %s failed", TABLE[taken.key].handler, self._client.host, exc_info=error)
+            error = Rejected(ErrorCode.UNKNOWN_SERVER_ERROR)
+        response = refusal(taken.key, taken.version, request, error.code, error.message)
+        if response is None:
+            raise Disconnect(f"{TABLE[taken.key].handler}: {error}")
+        return response
+
+    def _fall_back(self, correlation_id: int) -> Bytes:
+        """Tell a client that is too new for our ApiVersions what we have, in the one form that every client reads."""
+        oldest = route(self._plane, API_VERSIONS, 0)
+        assert oldest is not None
+        keys = [ApiVersion(key, low, high) for key, (low, high) in sorted(advertised(self._plane).items())]
+        return oldest.encode(correlation_id, ApiVersionsResponse(ErrorCode.UNSUPPORTED_VERSION, keys))

@@ -1,0 +1,45 @@
+"""What a service may answer to one frame: the seam between sockets and meaning.
+
+A service is called with one frame and answers at once, later, or after what it has staged in this read is written:
+
+    list of buffers   sent as they are, after all earlier answers
+    None              there is nothing to send
+    AfterWrite        `settle()` is called once the appends of this read are written; it gives the buffers, or a Future
+                      of them: further frames are served meanwhile, and answers keep their order
+    an awaitable      of buffers or None: no further frame of this connection is served until it is done
+
+A service that raises Disconnect has its connection closed, with one line in the log.
+"""
+
+from asyncio import Future
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from server.ports import Buffer
+
+T = TypeVar("T")
+Bytes = list[Buffer]
+
+
+class Disconnect(Exception):
+    """This connection cannot go on; the text says why."""
+
+
+@dataclass(slots=True)
+class AfterWrite(Generic[T]):
+    """An answer that would be a lie before the write."""
+
+    settle: Callable[[], "T | Future[T]"]
+
+
+Answer = Bytes | None | AfterWrite[Bytes] | Awaitable[Bytes | None]
+Service = Callable[[memoryview], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a connection."""
+
+    host: str
+    port: int
