@@ -10,7 +10,7 @@ BIRTH_MS = 1_767_225_600_000  # 2026-01-01T00:00Z
 
 
 class SimClock:
-    """Virtual time. `skew_ms` is how wrong this host's wall clock is; `uptime_ms` what its monotonic clock began with."""
+    """Virtual time. `skew_ms` is how wrong this host's wall clock is, `uptime_ms` how long the host was up before."""
 
     def __init__(self, skew_ms: int = 0, uptime_ms: int = 0) -> None:
         self.skew_ms, self._uptime_ms = skew_ms, uptime_ms
