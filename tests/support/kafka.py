@@ -67,10 +67,7 @@ def _fetch(folder: Path) -> None:
     maven = shutil.which("mvn")
     if not maven:
         raise Unavailable(f"Apache Kafka {VERSION} is fetched with Maven, and there is no `mvn` on the PATH")
-    rows = "".join(
-        f"<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependenc
-        y>" for group, name, version in (coordinate.split(":") for coordinate in COORDINATES)
-    )
+    rows = "".join(map(_dependency, COORDINATES))
     with tempfile.TemporaryDirectory() as work:
         pom = Path(work) / "pom.xml"
         pom.write_text(
@@ -82,6 +79,11 @@ def _fetch(folder: Path) -> None:
         done = subprocess.run([maven, "-q", "-B", "-f", str(pom), *goal], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Unavailable(f"Maven could not fetch Apache Kafka {VERSION}:\n{(done.stdout + done.stderr)[-2000:]}")
+
+
+def _dependency(coordinate: str) -> str:
+    tags = zip(("groupId", "artifactId", "version"), coordinate.split(":"), strict=True)
+    return f"<dependency>{''.join(f'<{tag}>{text}</{tag}>' for tag, text in tags)}</dependency>"
 
 
 def java(name: str, *options: str) -> list[str]:
