@@ -41,6 +41,8 @@ def too_long(what: str) -> ValueError:
 
 # Records of fewer bytes are copied into the message even by a scatterer.
 MIN_UNCOPIED_BYTES = 1024
+# Array lengths for which a packer is kept; rarer ones are made each time.
+MAX_COUNTS = 64
 NAMES: dict[str, Any] = {
     "MAX_STRING_BYTES": MAX_STRING_BYTES,
     "MIN_UNCOPIED_BYTES": MIN_UNCOPIED_BYTES,
@@ -48,9 +50,7 @@ NAMES: dict[str, Any] = {
     "repeat": repeat,
     "rest_of_uvarint": rest_of_uvarint,
     "short": short,
-    "struct_pack": packing.pack,
     "too_long": too_long,
-    "unpack_from": packing.unpack_from,
     "uuid": uuid_from,
     "uvarint": uvarint,
 }
@@ -98,14 +98,50 @@ def decoder(struct: Struct) -> Decoder:
     return decode
 
 
+class Packers(dict[int, Callable[..., bytes]]):
+    """By count: packs a run of fixed fields followed by so many numbers. Filled as counts are met."""
+
+    def __init__(self, formats: tuple[str, str]) -> None:
+        super().__init__()
+        self.head, self.element = formats
+
+    def __missing__(self, count: int) -> Callable[..., bytes]:
+        pack = packing.Struct(f"{self.head}{count}{self.element}").pack
+        if len(self) < MAX_COUNTS:
+            self[count] = pack
+        return pack
+
+
+class Unpackers(dict[int, Callable[[Buffer, int], tuple[Any, ...]]]):
+    """By count: unpacks so many numbers."""
+
+    def __init__(self, formats: tuple[str, str]) -> None:
+        super().__init__()
+        self.head, self.element = formats
+
+    def __missing__(self, count: int) -> Callable[[Buffer, int], tuple[Any, ...]]:
+        unpack = packing.Struct(f"{self.head}{count}{self.element}").unpack_from
+        if len(self) < MAX_COUNTS:
+            self[count] = unpack
+        return unpack
+
+
+def keep(value: Any) -> Any:
+    return value
+
+
+# What the generators bind under these names, made into what their code calls.
+BINDINGS: dict[str, Callable[[Any], Any]] = {
+    "pack": lambda text: packing.Struct(text).pack,
+    "packers": Packers,
+    "unpack": lambda text: packing.Struct(text).unpack_from,
+    "unpackers": Unpackers,
+}
+
+
 def _compiled(source: Source, name: str, function: str) -> Any:
     names = dict(NAMES)
     for bound, value in source.names.items():
-        if bound.startswith("unpack"):
-            names[bound] = packing.Struct(value).unpack_from
-        elif bound.startswith("pack"):
-            names[bound] = packing.Struct(value).pack
-        else:
-            names[bound] = value
+        names[bound] = BINDINGS.get(bound.rstrip("0123456789"), keep)(value)
     exec(compile("\n".join(source.lines), f"<{function} {name}>", "exec"), names)
     return names[function]

@@ -56,7 +56,7 @@ class Run:
 
 
 def decoder_source(struct: Struct) -> Source:
-    """`def decode(buf, at, end)` returning (message, next offset); formats are bound as text under `unpack*`."""
+    """`def decode(buf, at, end)` returning (message, next offset); see `codec` for what is bound under which name."""
     source = Source()
     source.add(0, "def decode(buf, at, end):")
     result = _struct(source, struct, 1)
@@ -185,7 +185,8 @@ def _array(source: Source, struct: Struct, field: Field, variable: str, count: s
     source.add(depth, f"if {count} * {least} > end - at: raise short({_bad(struct, field, '')!r})")
     if isinstance(field.type, str) and field.type in FORMATS and field.type != "uuid":
         code = FORMATS[field.type]
-        source.add(depth, f"{variable} = unpack_from(f'>{{{count}}}{code}', buf, at)", f"at += {count} * {SIZES[code]}")
+        unpackers = source.bind("unpackers", (">", code))
+        source.add(depth, f"{variable} = {unpackers}[{count}](buf, at)", f"at += {count} * {SIZES[code]}")
         return
     element = Field(field.name, field.type, legacy=field.legacy)
     source.add(depth, f"{variable} = []", f"for _ in repeat(None, {count}):")

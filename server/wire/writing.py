@@ -29,7 +29,7 @@ class Run:
 
 
 def encoder_source(struct: Struct, *, scatter: bool = False) -> Source:
-    """`def encode(m, out)`; formats are bound as text under `pack*`.
+    """`def encode(m, out)`; see `codec` for what is bound under which name.
 
     scatter  `def encode(m, out, parts)`: leave the buffers of records fields uncopied and append the pieces to `parts`
     """
@@ -80,7 +80,13 @@ def _differs(source: Source, field: Field, value: str) -> str:
         return f"{value} is None or tuple({value}) != {source.bind('default', field.default)}"
     if field.default is None:
         return f"{value} is not None"
-    return f"{value} != {source.bind('default', field.default)}"
+    default = source.bind("default", field.default)
+    # Structs that default are mostly the shared default itself, and comparing two structs is slow.
+    return (
+        f"{value} is not {default} and {value} != {default}"
+        if isinstance(field.type, Struct)
+        else f"{value} != {default}"
+    )
 
 
 def _field(source: Source, struct: Struct, field: Field, value: str, run: Run, depth: int) -> None:
@@ -122,6 +128,8 @@ def _present(source: Source, struct: Struct, field: Field, value: str, run: Run,
     if isinstance(field.type, Struct) and not field.array:
         run.flush(depth)
         _struct(source, field.type, value, run.out, depth)
+    elif field.array and isinstance(field.type, str) and field.type in FORMATS and field.type != "uuid":
+        _numbers(source, field.type, value, run, compact, depth)
     elif field.array:
         _length(run, f"len({value})", compact, "i", depth)
         _elements(source, struct, field, value, run.out, depth)
@@ -135,6 +143,30 @@ def _present(source: Source, struct: Struct, field: Field, value: str, run: Run,
         source.add(depth, f"{run.out} += {value}")
     else:
         _records(source, value, run, compact, depth)
+
+
+def _numbers(source: Source, kind: str, value: str, run: Run, compact: bool, depth: int) -> None:
+    """An array of numbers is packed with the run and the count before it, by a packer for its length."""
+    count = source.fresh("n")
+    source.add(depth, f"{count} = len({value})")
+    if compact:
+        # A count of 127 and more takes more than a byte, so the run ends before it.
+        before = [*run.items, ("B", f"{count} + 1")]
+        short = f"{count} < 127"
+    else:
+        before = [*run.items, ("i", count)]
+        short = ""
+    packers = source.bind("packers", (">" + "".join(code for code, _ in before), FORMATS[kind]))
+    expressions = "".join(f"{expression}, " for _, expression in before if expression is not None)
+    whole = f"{run.out} += {packers}[{count}]({expressions}*{value})"
+    if not short:
+        source.add(depth, whole)
+        run.items = []
+        return
+    source.add(depth, f"if {short}:", f"    {whole}", "else:")
+    run.flush(depth + 1)
+    elements = source.bind("packers", (">", FORMATS[kind]))
+    source.add(depth + 1, f"{run.out} += uvarint({count} + 1)", f"{run.out} += {elements}[{count}](*{value})")
 
 
 def _records(source: Source, value: str, run: Run, compact: bool, depth: int) -> None:
@@ -161,9 +193,6 @@ def _length(run: Run, length: str, compact: bool, code: str, depth: int) -> None
 
 
 def _elements(source: Source, struct: Struct, field: Field, value: str, out: str, depth: int) -> None:
-    if isinstance(field.type, str) and field.type in FORMATS and field.type != "uuid":
-        source.add(depth, f"{out} += struct_pack(f'>{{len({value})}}{FORMATS[field.type]}', *{value})")
-        return
     element = source.fresh("x")
     source.add(depth, f"for {element} in {value}:")
     run = Run(source, out)

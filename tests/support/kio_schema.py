@@ -17,6 +17,21 @@ from kio.static.constants import EntityType
 MILLISECOND = timedelta(milliseconds=1)
 Direction = Literal[EntityType.request, EntityType.response]
 DIRECTIONS: tuple[Direction, Direction] = (EntityType.request, EntityType.response)
+# Arrays of structs that are null by default in Kafka's schema. kio drops the default of such arrays.
+NULL_BY_DEFAULT = {
+    ("ConsumerGroupHeartbeatRequest", "topic_partitions"),
+    ("ListPartitionReassignmentsRequest", "topics"),
+    ("StreamsGroupHeartbeatRequest", "active_tasks"),
+    ("StreamsGroupHeartbeatRequest", "client_tags"),
+    ("StreamsGroupHeartbeatRequest", "standby_tasks"),
+    ("StreamsGroupHeartbeatRequest", "task_end_offsets"),
+    ("StreamsGroupHeartbeatRequest", "task_offsets"),
+    ("StreamsGroupHeartbeatRequest", "warmup_tasks"),
+    ("StreamsGroupHeartbeatResponse", "active_tasks"),
+    ("StreamsGroupHeartbeatResponse", "partitions_by_user_endpoint"),
+    ("StreamsGroupHeartbeatResponse", "standby_tasks"),
+    ("StreamsGroupHeartbeatResponse", "warmup_tasks"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,8 @@ def message_class(api: str, version: int, direction: Direction) -> type[Any]:
 
 
 def kafka_name(name: str, kafka_type: str) -> str:
-    """Kafka's own name, snake-cased. kio cuts the unit off durations and times, and splits KRaft."""
+    """Kafka's own name, snake-cased. kio cuts the unit off durations and times, keeps off `id`, and splits KRaft."""
+    name = name.rstrip("_")
     if kafka_type.startswith(("timedelta", "datetime")):
         name += "_ms"
     return name.replace("k_raft", "kraft")
@@ -69,7 +85,7 @@ def fields_of(entity: type[Any]) -> Iterator[KioField]:
             array=shape.is_array,
             nullable=_nullable(field, kafka_type, shape.is_array),
             tag=field.metadata.get("tag"),
-            default=plain(field),
+            default=None if (entity.__name__, field.name) in NULL_BY_DEFAULT else plain(field),
         )
 
 

@@ -27,7 +27,7 @@ class RequestTopicData:
 class RequestDirectoryData:
     """Version 0."""
 
-    id_: UUID = ZERO_UUID
+    id: UUID = ZERO_UUID
     topics: Sequence[RequestTopicData] = ()
 
 
@@ -60,7 +60,7 @@ class ResponseTopicData:
 class ResponseDirectoryData:
     """Version 0."""
 
-    id_: UUID = ZERO_UUID
+    id: UUID = ZERO_UUID
     topics: Sequence[ResponseTopicData] = ()
 
 
@@ -82,7 +82,7 @@ SCHEMA: Rows = {
         ("partitions", "[]RequestPartitionData", 0, 0, None, None),
     ),
     "RequestDirectoryData": (
-        ("id_", "uuid", 0, 0, None, None),
+        ("id", "uuid", 0, 0, None, None),
         ("topics", "[]RequestTopicData", 0, 0, None, None),
     ),
     "AssignReplicasToDirsRequest": (
@@ -99,7 +99,7 @@ SCHEMA: Rows = {
         ("partitions", "[]ResponsePartitionData", 0, 0, None, None),
     ),
     "ResponseDirectoryData": (
-        ("id_", "uuid", 0, 0, None, None),
+        ("id", "uuid", 0, 0, None, None),
         ("topics", "[]ResponseTopicData", 0, 0, None, None),
     ),
     "AssignReplicasToDirsResponse": (

@@ -29,7 +29,7 @@ class ConsumerGroupHeartbeatRequest:
     subscribed_topic_names: Sequence[str] | None = None
     subscribed_topic_regex: str | None = None  # version 1
     server_assignor: str | None = None
-    topic_partitions: Sequence[TopicPartitions] | None = ()
+    topic_partitions: Sequence[TopicPartitions] | None = None
 
 
 @dataclass(slots=True)

@@ -46,7 +46,7 @@ class FetchSnapshotRequest:
     topics: Sequence[RequestTopicSnapshot] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LeaderIdAndEpoch:
     """Versions 0-1."""
 
@@ -61,7 +61,7 @@ class ResponsePartitionSnapshot:
     index: int = 0
     error_code: int = 0
     snapshot_id: SnapshotId = field(default_factory=SnapshotId)
-    current_leader: LeaderIdAndEpoch = field(default_factory=LeaderIdAndEpoch)
+    current_leader: LeaderIdAndEpoch = LeaderIdAndEpoch()
     size: int = 0
     position: int = 0
     unaligned_records: Buffer | list[Buffer] = b""

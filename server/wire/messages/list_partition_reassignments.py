@@ -19,7 +19,7 @@ class ListPartitionReassignmentsRequest:
     """Version 0."""
 
     timeout_ms: int = 60000
-    topics: Sequence[ListPartitionReassignmentsTopics] | None = ()
+    topics: Sequence[ListPartitionReassignmentsTopics] | None = None
 
 
 @dataclass(slots=True)

@@ -91,14 +91,14 @@ class StreamsGroupHeartbeatRequest:
     rack_id: str | None = None
     rebalance_timeout_ms: int = -1
     topology: Topology | None = None
-    active_tasks: Sequence[TaskIds] | None = ()
-    standby_tasks: Sequence[TaskIds] | None = ()
-    warmup_tasks: Sequence[TaskIds] | None = ()
+    active_tasks: Sequence[TaskIds] | None = None
+    standby_tasks: Sequence[TaskIds] | None = None
+    warmup_tasks: Sequence[TaskIds] | None = None
     process_id: str | None = None
     user_endpoint: Endpoint | None = None
-    client_tags: Sequence[KeyValue] | None = ()
-    task_offsets: Sequence[TaskOffset] | None = ()
-    task_end_offsets: Sequence[TaskOffset] | None = ()
+    client_tags: Sequence[KeyValue] | None = None
+    task_offsets: Sequence[TaskOffset] | None = None
+    task_end_offsets: Sequence[TaskOffset] | None = None
     shutdown_application: bool = False
 
 
@@ -140,11 +140,11 @@ class StreamsGroupHeartbeatResponse:
     acceptable_recovery_lag: int = 0
     task_offset_interval_ms: int = 0
     status: Sequence[Status] | None = ()
-    active_tasks: Sequence[TaskIds] | None = ()
-    standby_tasks: Sequence[TaskIds] | None = ()
-    warmup_tasks: Sequence[TaskIds] | None = ()
+    active_tasks: Sequence[TaskIds] | None = None
+    standby_tasks: Sequence[TaskIds] | None = None
+    warmup_tasks: Sequence[TaskIds] | None = None
     endpoint_information_epoch: int = 0
-    partitions_by_user_endpoint: Sequence[EndpointToPartitions] | None = ()
+    partitions_by_user_endpoint: Sequence[EndpointToPartitions] | None = None
 
 
 SCHEMA: Rows = {

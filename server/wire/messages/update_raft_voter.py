@@ -37,7 +37,7 @@ class UpdateRaftVoterRequest:
     kraft_version_feature: KRaftVersionFeature = field(default_factory=KRaftVersionFeature)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class CurrentLeader:
     """Version 0."""
 
@@ -53,7 +53,7 @@ class UpdateRaftVoterResponse:
 
     throttle_time_ms: int = 0
     error_code: int = 0
-    current_leader: CurrentLeader = field(default_factory=CurrentLeader)
+    current_leader: CurrentLeader = CurrentLeader()
 
 
 SCHEMA: Rows = {
