@@ -1,0 +1,76 @@
+"""The broker settings of the log: segments, retention, flushing, compaction, and what topics inherit.
+
+Source: KIP-354, KIP-58 (compaction), KIP-937 (timestamps), KIP-1066 (cordoned directories).
+"""
+
+from server.model.settings.declare import (
+    CLUSTER,
+    HIGH,
+    HONOURED,
+    LOW,
+    NO_RULE,
+    PER_BROKER,
+    boolean,
+    double,
+    integer,
+    long,
+    text,
+    words,
+)
+from server.model.settings.kinds import DOUBLE_MAX, LONG_MAX, Table, table
+from server.model.settings.valid import AT_LEAST_0, AT_LEAST_1, EachOf, GzipLevel, OneOf, Range
+
+STORAGE: Table = table(
+    (
+        integer("compression.gzip.level", -1, GzipLevel(), "", CLUSTER, HONOURED),
+        integer("compression.lz4.level", 9, Range(1, 17), "", CLUSTER, HONOURED),
+        text("compression.type", "producer", OneOf("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
+             "", HIGH, CLUSTER, HONOURED),
+        integer("compression.zstd.level", 3, Range(-131_072, 22), "", CLUSTER, HONOURED),
+        words("cordoned.log.dirs", (), EachOf(may_be_null=True), "", PER_BROKER),
+        long("log.cleaner.backoff.ms", 15_000, AT_LEAST_0, "", CLUSTER),
+        long("log.cleaner.dedupe.buffer.size", 134_217_728, NO_RULE, "", CLUSTER),
+        long("log.cleaner.delete.retention.ms", 86_400_000, AT_LEAST_0, "", CLUSTER, HONOURED),
+        boolean("log.cleaner.enable", True, NO_RULE, ""),
+        double("log.cleaner.io.buffer.load.factor", 0.9, NO_RULE, "", CLUSTER),
+        integer("log.cleaner.io.buffer.size", 524_288, AT_LEAST_0, "", CLUSTER),
+        double("log.cleaner.io.max.bytes.per.second", DOUBLE_MAX, NO_RULE, "", CLUSTER),
+        long("log.cleaner.max.compaction.lag.ms", LONG_MAX, AT_LEAST_1, "", CLUSTER),
+        double("log.cleaner.min.cleanable.ratio", 0.5, Range(0, 1), "", CLUSTER),
+        long("log.cleaner.min.compaction.lag.ms", 0, AT_LEAST_0, "", CLUSTER),
+        integer("log.cleaner.threads", 1, AT_LEAST_0, "", CLUSTER),
+        words("log.cleanup.policy", ("delete",), EachOf("compact", "delete"), "", CLUSTER, HONOURED),
+        words("log.dir", ("/tmp/kafka-logs",), EachOf(may_be_empty=False), "", HIGH, HONOURED),
+        long("log.dir.failure.timeout.ms", 30_000, AT_LEAST_1, "", LOW),
+        words("log.dirs", None, EachOf(may_be_empty=False, may_be_null=True), "", HIGH, HONOURED),
+        long("log.flush.interval.messages", LONG_MAX, AT_LEAST_1, "", HIGH, CLUSTER, HONOURED),
+        long("log.flush.interval.ms", None, NO_RULE, "", HIGH, CLUSTER, HONOURED),
+        integer("log.flush.offset.checkpoint.interval.ms", 60_000, AT_LEAST_0, "", HIGH, HONOURED),
+        long("log.flush.scheduler.interval.ms", LONG_MAX, NO_RULE, "", HIGH, HONOURED),
+        integer("log.flush.start.offset.checkpoint.interval.ms", 60_000, AT_LEAST_0, "", HIGH, HONOURED),
+        integer("log.index.interval.bytes", 4096, AT_LEAST_0, "", CLUSTER, HONOURED),
+        integer("log.index.size.max.bytes", 10_485_760, Range(4), "", CLUSTER, HONOURED),
+        long("log.local.retention.bytes", -2, Range(-2), "", CLUSTER),
+        long("log.local.retention.ms", -2, Range(-2), "", CLUSTER),
+        long("log.message.timestamp.after.max.ms", 3_600_000, AT_LEAST_0, "", CLUSTER, HONOURED),
+        long("log.message.timestamp.before.max.ms", LONG_MAX, AT_LEAST_0, "", CLUSTER, HONOURED),
+        text("log.message.timestamp.type", "CreateTime", OneOf("CreateTime", "LogAppendTime"), "", CLUSTER, HONOURED),
+        boolean("log.preallocate", False, NO_RULE, "", CLUSTER, HONOURED),
+        long("log.retention.bytes", -1, NO_RULE, "", HIGH, CLUSTER, HONOURED),
+        long("log.retention.check.interval.ms", 300_000, AT_LEAST_1, "", HONOURED),
+        integer("log.retention.hours", 168, NO_RULE, "", HIGH, HONOURED),
+        integer("log.retention.minutes", None, NO_RULE, "", HIGH, HONOURED),
+        long("log.retention.ms", None, NO_RULE, "", HIGH, CLUSTER, HONOURED),
+        integer("log.roll.hours", 168, AT_LEAST_1, "", HIGH, HONOURED),
+        integer("log.roll.jitter.hours", 0, AT_LEAST_0, "", HIGH, HONOURED),
+        long("log.roll.jitter.ms", None, NO_RULE, "", HIGH, CLUSTER, HONOURED),
+        long("log.roll.ms", None, NO_RULE, "", HIGH, CLUSTER, HONOURED),
+        integer("log.segment.bytes", 1_073_741_824, Range(1_048_576), "", HIGH, CLUSTER, HONOURED),
+        long("log.segment.delete.delay.ms", 60_000, AT_LEAST_0, "", HIGH, CLUSTER, HONOURED),
+        integer("message.max.bytes", 1_048_588, AT_LEAST_0, "", HIGH, CLUSTER, HONOURED),
+        integer("min.insync.replicas", 1, AT_LEAST_1, "", HIGH, CLUSTER, HONOURED),
+        integer("num.recovery.threads.per.data.dir", 2, AT_LEAST_1, "", HIGH, CLUSTER),
+        integer("producer.id.expiration.ms", 86_400_000, AT_LEAST_1, "", LOW, CLUSTER, HONOURED),
+        boolean("unclean.leader.election.enable", False, NO_RULE, "", HIGH, CLUSTER),
+    )
+)  # fmt: skip
