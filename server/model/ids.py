@@ -19,6 +19,8 @@ MIGRATING_DIR = DirectoryId(UUID(int=2))
 METADATA_TOPIC = "__cluster_metadata"
 METADATA_TOPIC_ID = TopicId(UUID(int=1))
 NO_LEADER = NodeId(-1)
+# Topics of the coordinators: no client may produce to them.
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 
 # Source: KIP-516 and KIP-858; the first hundred ids are kept for such uses.
 RESERVED_UUIDS = 100
@@ -35,5 +37,7 @@ def uuid_of(text: str) -> UUID:
         raise ValueError(f"Input string with prefix `{text[:24]}` is too long to be decoded as a base64 UUID")
     raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     if len(raw) != 16:
-        raise ValueError(f"Input string `{text}` decoded as {len(raw)} bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID")
+        raise ValueError(
+            f"Input string `{text}` decoded as {len(raw)} bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID"
+        )
     return UUID(bytes=raw)
