@@ -1,0 +1,131 @@
+"""The `kcli` program: a table of commands, each imported when it is used; errors become words and exit codes."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from kcli import KAFKA_VERSION, __version__
+from kcli.errors import FAILED, INTERRUPTED, SUCCESS, Failure, Usage
+
+COMMANDS = {
+    "topics": "List, describe, create, alter, delete topics.",
+    "console-producer": "Write lines of standard input to a topic.",
+    "console-consumer": "Print the records of a topic.",
+    "storage": "Format the folders of a server, or tell what they hold.",
+    "server-start": "Start a server in the foreground, or with -daemon behind.",
+    "server-stop": "Stop the servers of this machine.",
+    "cluster": "Run a local cluster: up, down, status, start, stop, kill, logs.",
+    "metadata-quorum": "Describe the quorum of controllers.",
+    "completion": "Print a completion script for bash, zsh or fish.",
+}
+
+ALIASES = {"reassign": "reassign-partitions"}
+
+# Tools of Kafka that this version has not got: named so that a user learns more than "no such command".
+NOT_BUILT = frozenset(
+    {
+        "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups", "consumer-perf-test",
+        "delegation-tokens", "delete-records", "dump-log", "e2e-latency", "features", "get-offsets", "groups",
+        "leader-election", "log-dirs", "producer-perf-test", "reassign-partitions", "replica-verification",
+        "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",
+        "streams-groups", "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer",
+    }
+)  # fmt: skip
+
+VERSION = f"kcli {__version__} (Kafka {KAFKA_VERSION} tools)"
+
+
+class Commands(click.Group):
+    """The table as a click group: a command's module is imported when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        name = ALIASES.get(name, name)
+        if name not in COMMANDS:
+            return None
+        found: click.Command = importlib.import_module(f"kcli.commands.{name.replace('-', '_')}").command
+        found.name = name
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        typed = args[0]
+        args = [typed.removeprefix("kafka-").removesuffix(".sh"), *args[1:]]  # the name of Kafka's script will do
+        name = ALIASES.get(args[0], args[0])
+        if name in NOT_BUILT:
+            raise Usage(f"kcli {name} is not built yet in this version of kcli.", "Try 'kcli --help' for what is.")
+        if name not in COMMANDS:
+            raise Usage(f"kcli has no command '{typed}'.", _nearest(name))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(VERSION)
+        ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Every command has examples: kcli topics --help. Brokers: --bootstrap-server, else $KCLI_BOOTSTRAP_SERVER, "
+    "the current context, localhost:9092. Help goes to standard output with exit code 0.",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show where a failure comes from.")
+def cli() -> None:
+    """Apache Kafka's bin tools as one fast command."""
+
+
+def run(args: Sequence[str], obj: Any = None) -> int:
+    """Run one command line and return its exit code; known failures are told, unknown ones raised.
+
+    obj  opens an Admin for a Connection in place of `client.connect`: how tests give a command another world
+    """
+    debug = "--debug" in args
+    try:
+        code = cli.main(args=list(args), prog_name="kcli", standalone_mode=False, obj=obj)
+        sys.stdout.flush()
+    except Failure as failure:
+        return _told(failure, debug)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "kcli"
+        return _told(Usage(error.format_message(), f"Try '{path} --help'."), debug)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain about it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SUCCESS
+    return code if isinstance(code, int) else SUCCESS
+
+
+def _told(failure: Failure, debug: bool) -> int:
+    if debug:
+        import traceback  # not for every start
+
+        traceback.print_exception(failure)
+    click.echo(failure.message, err=not failure.stdout)
+    if failure.advice:
+        click.echo(failure.advice, err=True)
+    return failure.exit_code or FAILED
+
+
+def _nearest(name: str) -> str:
+    import difflib  # only for a mistake
+
+    near = difflib.get_close_matches(name, [*COMMANDS, *ALIASES], 1)
+    return f"Did you mean 'kcli {near[0]}'?" if near else "Try 'kcli --help'."

@@ -1,0 +1,80 @@
+"""The Admin port: what commands ask of a cluster, in values of kcli.model. Tests give a world in memory instead.
+
+Calls about several things answer for each of them: a value, or the Refused that the broker gave for it (not raised).
+Everything else that goes wrong is raised: Unreachable, Refused (of the whole call), Failure.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from kcli.errors import Refused
+from kcli.model import (
+    Cluster,
+    Created,
+    Listing,
+    NewTopic,
+    Quorum,
+    Reassignment,
+    Resource,
+    Setting,
+    SettingChange,
+    Topic,
+)
+
+PAGE = 2000  # partitions asked for in one answer; brokers cap it at max.request.partition.size.limit
+
+
+class Admin(Protocol):
+    """One cluster. Nothing is sent before the first call."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def list_topics(self) -> tuple[Listing, ...]:
+        """All topics that this user may see, by name."""
+
+    def describe_topics(self, names: Sequence[str] | None = None, *, page: int = PAGE) -> tuple[Topic, ...]:
+        """The topics of these names that exist, by name; None: all."""
+
+    def describe_topics_by_id(self, ids: Sequence[str]) -> tuple[Topic, ...]:
+        """The topics of these ids that exist, by name."""
+
+    def create_topics(
+        self, topics: Sequence[NewTopic], *, validate_only: bool = False
+    ) -> tuple[Created | Refused, ...]:
+        """Make topics; one answer each, in the same order."""
+
+    def delete_topics(self, names: Sequence[str]) -> Mapping[str, Refused | None]:
+        """Delete topics by name."""
+
+    def create_partitions(
+        self,
+        counts: Mapping[str, int],
+        assignments: Mapping[str, Sequence[Sequence[int]]] | None = None,
+        *,
+        validate_only: bool = False,
+    ) -> Mapping[str, Refused | None]:
+        """Grow topics to `counts` partitions; `assignments` hold the brokers of the added ones."""
+
+    def describe_configs(
+        self, resources: Sequence[Resource], names: Sequence[str] | None = None, *, synonyms: bool = False
+    ) -> Mapping[Resource, tuple[Setting, ...] | Refused]:
+        """The settings of each resource, in the broker's order; `names`: only these."""
+
+    def incremental_alter_configs(
+        self, changes: Mapping[Resource, Sequence[SettingChange]], *, validate_only: bool = False
+    ) -> Mapping[Resource, Refused | None]:
+        """Change settings."""
+
+    def describe_cluster(self) -> Cluster:
+        """The brokers that are alive, by id."""
+
+    def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
+        """The moves under way, by topic and partition."""
+
+    def describe_quorum(self) -> Quorum:
+        """The controllers' quorum."""

@@ -1,0 +1,13 @@
+"""What every command returns: one result, told twice.
+
+`text` is what Kafka's own tool prints, to the byte. `data` is the same facts as JSON values, under the schema of
+schemas/output/. `failures` are the items that did not work out: they go to standard error and make the exit code 1.
+"""
+
+from typing import NamedTuple
+
+
+class Report(NamedTuple):
+    text: str
+    data: object
+    failures: tuple[str, ...] = ()
