@@ -14,28 +14,28 @@ Source: KIP-35 (ApiVersions), KIP-511 (client names, version fallback), KIP-482 
 """
 
 import logging
-from asyncio import Future, ensure_future
+from asyncio import ensure_future
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from struct import Struct
-from typing import Any, cast
+from typing import Any
 
 from server.broker.broker import Broker
 from server.broker.context import Client, Context
 from server.model.errors import ErrorCode, Rejected
-from server.net.answers import AfterWrite, Answer, Bytes, Disconnect, Peer, Service
+from server.net.answers import AfterWrite, Answer, Bytes, Disconnect, Peer, Service, Settled
 from server.wire import api as wire
 from server.wire.codec import Malformed
-from server.wire.frames import decode_request_header, response_frame
+from server.wire.frames import decode_request_header, response_frame, response_head
 from server.wire.messages.api_versions import ApiVersion, ApiVersionsResponse
 from server.wire.refusal import refusal
 
 log = logging.getLogger(__name__)
 
 START = Struct(">hhi")  # api key, api version, correlation id: the same in every header version
-API_VERSIONS = 18
+PRODUCE, FETCH, API_VERSIONS = 0, 1, 18
 BROKER, CONTROLLER = 1, 2
 
 
@@ -90,14 +90,17 @@ def advertised(plane: int) -> Mapping[int, tuple[int, int]]:
 class Route:
     """One (API, version), ready to run."""
 
-    key: int
+    api: Api
     version: int
     handle: Callable[[Broker, Context, Any], Any]
     response_header_version: int
 
     def encode(self, correlation_id: int, response: Any) -> Bytes:
-        body = wire.encode_response(self.key, self.version, response)
-        return response_frame(correlation_id, self.response_header_version, body)
+        key, version, header_version = self.api.key, self.version, self.response_header_version
+        if key == FETCH:  # its record data goes to the socket as it came from the log
+            pieces = wire.encode_response_pieces(key, version, response)
+            return [response_head(correlation_id, header_version, sum(map(len, pieces))), *pieces]
+        return [response_frame(correlation_id, header_version, wire.encode_response(key, version, response))]
 
 
 @cache
@@ -107,7 +110,7 @@ def route(plane: int, key: int, version: int) -> Route | None:
     if not low <= version <= high:
         return None
     handler = import_module(f"server.handlers.{TABLE[key].handler}")
-    return Route(key, version, handler.handle, wire.header_versions(key, version)[1])
+    return Route(TABLE[key], version, handler.handle, wire.header_versions(key, version)[1])
 
 
 def connect(broker: Broker, listener: str, plane: int) -> Callable[[Peer], Service]:
@@ -124,6 +127,7 @@ class Session:
 
     def __init__(self, broker: Broker, client: Client, plane: int) -> None:
         self._broker, self._client, self._plane = broker, client, plane
+        self._controller, self._advertised = plane == CONTROLLER, advertised(plane)
 
     def serve(self, frame: memoryview) -> Answer:
         """Answer one frame. Raises Disconnect."""
@@ -137,69 +141,73 @@ class Session:
             return self._fall_back(correlation_id)
         try:
             header, at = decode_request_header(frame, 0)
-            message = wire.decode_request(key, version, frame, at)
+            request = wire.decode_request(key, version, frame, at)
         except Malformed as e:
-            raise Disconnect(f"{TABLE[key].handler} version {version}: {e}") from e
-        if key != 0:  # only Produce stages, and everybody else sees what was staged
+            raise Disconnect(f"{taken.api.handler} version {version}: {e.message}") from e
+        if key != PRODUCE:  # only Produce stages, and all others see what was staged
             self._broker.writes.flush()
-        context = Context(
-            version, correlation_id, header.client_id, self._client, self._plane == CONTROLLER, advertised(self._plane)
-        )
-        return self._answer(taken, correlation_id, message, lambda: taken.handle(self._broker, context, message))
-
-    def _answer(self, taken: Route, correlation_id: int, request: Any, run: Callable[[], Any]) -> Answer:
-        try:
-            response = run()
-        except Exception as e:
-            response = self._refused(taken, request, e)
-        if response is None:
-            return None
-        if isinstance(response, AfterWrite):
-            settle = response.settle
-            return AfterWrite(lambda: self._settled(taken, correlation_id, request, settle))
-        if isinstance(response, Awaitable):
-            return self._later(taken, correlation_id, request, response)
-        return taken.encode(correlation_id, response)
-
-    def _settled(
-        self, taken: Route, correlation_id: int, request: Any, settle: Callable[[], Any]
-    ) -> Bytes | Future[Bytes]:
-        try:
-            response = settle()
-        except Exception as e:
-            response = self._refused(taken, request, e)
-        if isinstance(response, Awaitable):
-            later = self._later(taken, correlation_id, request, response)
-            return cast("Future[Bytes]", ensure_future(later))
-        return [] if response is None else taken.encode(correlation_id, response)
-
-    async def _later(self, taken: Route, correlation_id: int, request: Any, response: Awaitable[Any]) -> Bytes:
-        try:
-            answered = await response
-            if isinstance(answered, AfterWrite):
-                self._broker.writes.flush()
-                answered = answered.settle()
-                if isinstance(answered, Awaitable):
-                    answered = await answered
-        except Exception as e:
-            answered = self._refused(taken, request, e)
-        return [] if answered is None else taken.encode(correlation_id, answered)
-
-    def _refused(self, taken: Route, request: Any, error: Exception) -> Any:
-        """The response for a request that failed as a whole. Raises Disconnect: that API's response has no room."""
-        if not isinstance(error, Rejected):
-            if isinstance(error, Disconnect):
-                raise error
-            log.error("%s from %s failed", TABLE[taken.key].handler, self._client.host, exc_info=error)
-            error = Rejected(ErrorCode.UNKNOWN_SERVER_ERROR)
-        response = refusal(taken.key, taken.version, request, error.code, error.message)
-        if response is None:
-            raise Disconnect(f"{TABLE[taken.key].handler}: {error}")
-        return response
+        client_id = header.client_id
+        context = Context(version, correlation_id, client_id, self._client, self._controller, self._advertised)
+        return Call(self._broker, taken, context, request).run()
 
     def _fall_back(self, correlation_id: int) -> Bytes:
         """Tell a client that is too new for our ApiVersions what we have, in the one form that every client reads."""
         oldest = route(self._plane, API_VERSIONS, 0)
         assert oldest is not None
-        keys = [ApiVersion(key, low, high) for key, (low, high) in sorted(advertised(self._plane).items())]
+        keys = [ApiVersion(key, low, high) for key, (low, high) in sorted(self._advertised.items())]
         return oldest.encode(correlation_id, ApiVersionsResponse(ErrorCode.UNSUPPORTED_VERSION, keys))
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way to being answered."""
+
+    broker: Broker
+    route: Route
+    context: Context
+    request: Any
+
+    def run(self) -> Answer:
+        try:
+            response = self.route.handle(self.broker, self.context, self.request)
+            if type(response) is AfterWrite:
+                return AfterWrite(partial(self._settled, response.settle))
+            if hasattr(response, "__await__"):
+                return self._later(response)
+            return None if response is None else self.route.encode(self.context.correlation_id, response)
+        except Exception as e:
+            return self._refused(e)
+
+    def _settled(self, settle: Callable[[], Any]) -> Settled:
+        try:
+            response = settle()
+            if hasattr(response, "__await__"):
+                return ensure_future(self._later(response))
+            return self.route.encode(self.context.correlation_id, response)
+        except Exception as e:
+            return self._refused(e)
+
+    async def _later(self, response: Awaitable[Any]) -> Bytes:
+        try:
+            answered = await response
+            if type(answered) is AfterWrite:
+                self.broker.writes.flush()
+                answered = answered.settle()
+                if hasattr(answered, "__await__"):
+                    answered = await answered
+            return [] if answered is None else self.route.encode(self.context.correlation_id, answered)
+        except Exception as e:
+            return self._refused(e)
+
+    def _refused(self, error: Exception) -> Bytes:
+        """The answer to a request that failed as a whole. Raises Disconnect: this API's response has no room for it."""
+        if isinstance(error, Disconnect):
+            raise error
+        key, name = self.route.api.key, self.route.api.handler
+        if not isinstance(error, Rejected):
+            log.error("%s from %s failed", name, self.context.client_host, exc_info=error)
+            error = Rejected(ErrorCode.UNKNOWN_SERVER_ERROR)
+        response = refusal(key, self.route.version, self.request, error.code, error.message)
+        if response is None:
+            raise Disconnect(f"{name}: {error}")
+        return self.route.encode(self.context.correlation_id, response)

@@ -5,8 +5,8 @@ partition that stops leading, or is dropped, tells everybody: each request looks
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Collection
+from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 
@@ -61,25 +61,60 @@ class Poll:
 
 
 class Commits:
-    """Produce requests of one partition that wait for the high watermark, in the order of their offsets."""
+    """Produce requests of one partition that wait for the high watermark, by offset."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        # A heap: a repeated batch (KIP-98) waits for an offset below those that already wait.
+        self._waiting: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def wait(self, offset: int, wake: Callable[[], None]) -> None:
-        """Call `wake` when `offset` <= HW, or when that cannot be told any more. Offsets come in ascending order."""
-        assert not self._waiting or self._waiting[-1][0] <= offset
-        self._waiting.append((offset, wake))
+        """Call `wake` once, when `offset` <= HW or when that cannot be told any more."""
+        self._count += 1
+        heappush(self._waiting, (offset, self._count, wake))
+
+    def forget(self, wake: Callable[[], None]) -> None:
+        """Its request has been answered, because its time was over."""
+        self._waiting = [entry for entry in self._waiting if entry[2] != wake]
+        heapify(self._waiting)
 
     def committed(self, hw: int) -> None:
         waiting = self._waiting
         while waiting and waiting[0][0] <= hw:
-            waiting.popleft()[1]()
+            heappop(waiting)[2]()
 
     def given_up(self) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        for _, wake in waiting:
+        waiting, self._waiting = self._waiting, []
+        for _, _, wake in sorted(waiting, key=lambda entry: entry[:2]):
             wake()
+
+
+class Acks:
+    """One produce request that waits for several partitions; `done` when all have told, or the time is over."""
+
+    def __init__(self, waits: Collection[tuple[Commits, int]], wait_ms: int) -> None:
+        """waits: for each partition, what the HW must reach."""
+        loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = loop.create_future()
+        self._open = len(waits)
+        self._commits = {id(commits): commits for commits, _ in waits}.values()
+        self._timer = loop.call_later(max(wait_ms, 0) / 1000, self._expired)
+        for commits, offset in waits:
+            commits.wait(offset, self._told)
+
+    async def done(self) -> None:
+        await self._future
+
+    def _told(self) -> None:
+        self._open -= 1
+        if self._open == 0:
+            self._timer.cancel()
+            self._future.set_result(None)
+
+    def _expired(self) -> None:
+        for commits in self._commits:
+            commits.forget(self._told)
+        self._future.set_result(None)

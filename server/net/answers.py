@@ -30,10 +30,11 @@ class Disconnect(Exception):
 class AfterWrite(Generic[T]):
     """An answer that would be a lie before the write."""
 
-    settle: Callable[[], "T | Future[T]"]
+    settle: Callable[[], T]
 
 
-Answer = Bytes | None | AfterWrite[Bytes] | Awaitable[Bytes | None]
+Settled = Bytes | Future[Bytes]
+Answer = Bytes | None | AfterWrite[Settled] | Awaitable[Bytes | None]
 Service = Callable[[memoryview], Answer]
 
 

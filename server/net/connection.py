@@ -154,22 +154,27 @@ class Connection(asyncio.BufferedProtocol):
             # Staged appends are views of this buffer: they must be written before anything is read into it.
             self._start = start
             self._flush()
-        self._settle(answers)
+        try:
+            self._settle(answers)
+        except Disconnect as e:
+            reason = str(e)
         if reason is not None:
             self.close(reason)
         return more and self._task is None and not self._clogged and len(self._answers) < PIPELINED_ANSWERS
 
     def _settle(self, answers: list[Answer]) -> None:
         out: Bytes = []
-        for answer in answers:
-            if type(answer) is AfterWrite:
-                self._queue(answer.settle(), out)
-            elif type(answer) is list:
-                self._queue(answer, out)
-            elif answer is not None:
-                waiting = cast(Awaitable[Bytes | None], answer)
-                self._task = asyncio.get_running_loop().create_task(self._await(waiting))
-        self._send(out)
+        try:
+            for answer in answers:
+                if type(answer) is AfterWrite:
+                    self._queue(answer.settle(), out)
+                elif type(answer) is list:
+                    self._queue(answer, out)
+                elif answer is not None:
+                    waiting = cast(Awaitable[Bytes | None], answer)
+                    self._task = asyncio.get_running_loop().create_task(self._await(waiting))
+        finally:
+            self._send(out)
 
     def _queue(self, answer: Bytes | asyncio.Future[Bytes], out: Bytes) -> None:
         if isinstance(answer, asyncio.Future):

@@ -1,0 +1,36 @@
+"""DescribeProducers (key 61): the producers that a partition's leader remembers: epochs, sequences, open transactions.
+
+Errors: KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION.
+Source: KIP-664.
+"""
+
+from server.broker.broker import Broker
+from server.broker.context import Context
+from server.model.errors import Rejected
+from server.wire.messages.describe_producers import (
+    DescribeProducersRequest,
+    DescribeProducersResponse,
+    PartitionResponse,
+    ProducerState,
+    TopicResponse,
+)
+
+
+def handle(broker: Broker, ctx: Context, request: DescribeProducersRequest) -> DescribeProducersResponse:
+    return DescribeProducersResponse(
+        topics=[
+            TopicResponse(topic.name, [_describe(broker, topic.name, index) for index in topic.partition_indexes])
+            for topic in request.topics
+        ]
+    )
+
+
+def _describe(broker: Broker, topic: str, index: int) -> PartitionResponse:
+    try:
+        partition = broker.partition(topic, index)
+        partition.leading()
+    except Rejected as e:
+        return PartitionResponse(index, e.code, e.message)
+    return PartitionResponse(
+        index, active_producers=[ProducerState(*row) for row in partition.log.producers.describe()]
+    )

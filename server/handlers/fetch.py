@@ -1,0 +1,153 @@
+"""Fetch (key 1): give whole record batches of each wanted partition, from an offset on.
+
+A consumer sees what is committed (up to the HW; read_committed: up to the LSO, with the list of aborted transactions),
+a follower all there is, and by asking says what it holds. What has come is given at once if it makes min_bytes, or if
+there is something else to tell; else one wait over all partitions, ended by what comes there or by max_wait_ms.
+
+The first partition that has anything gives a batch even if that is larger than every limit.
+Errors: FENCED_LEADER_EPOCH, FETCH_SESSION_ID_NOT_FOUND, FETCH_SESSION_TOPIC_ID_ERROR, INVALID_FETCH_SESSION_EPOCH,
+KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, OFFSET_OUT_OF_RANGE, UNKNOWN_LEADER_EPOCH, UNKNOWN_TOPIC_ID,
+UNKNOWN_TOPIC_OR_PARTITION.
+Source: KIP-74 (limits), KIP-98 (isolation), KIP-227 (sessions), KIP-320 (epochs), KIP-516 (v13), KIP-595 (diverging
+epochs), KIP-951 (v16).
+"""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from server.broker.broker import Broker
+from server.broker.context import Context
+from server.broker.leaders import end_point, registration
+from server.broker.partition import Partition
+from server.broker.waiters import Poll
+from server.model.errors import ErrorCode, Rejected
+from server.model.ids import NO_LEADER, NodeId
+from server.replication.sessions import Plan, Tracked
+from server.wire.messages.fetch import (
+    AbortedTransaction,
+    EpochEndOffset,
+    FetchableTopicResponse,
+    FetchRequest,
+    FetchResponse,
+    LeaderIdAndEpoch,
+    NodeEndpoint,
+    PartitionData,
+)
+
+RESPONSE_BYTES = 16 * 1024 * 1024  # held for one client at a time; more than this, it gets with its next request
+FIRST_ID_VERSION, FIRST_STATE_VERSION = 13, 15
+READ_COMMITTED = 1
+STALE = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One look at all partitions of a plan: a row for each."""
+
+    rows: list[PartitionData] = field(default_factory=list)
+    partitions: list[Partition] = field(default_factory=list)  # those that may have more later
+    size: int = 0
+    must_answer: bool = False
+
+
+def handle(broker: Broker, ctx: Context, request: FetchRequest) -> FetchResponse | Awaitable[FetchResponse]:
+    by_id = ctx.api_version >= FIRST_ID_VERSION
+    if ctx.api_version >= FIRST_STATE_VERSION:
+        request.replica_id = request.replica_state.replica_id
+    follows = request.replica_id >= 0
+    now_ms = broker.clock.now_ms()
+    plan = broker.sessions.plan(request, by_id=by_id, is_follower=follows, now_ms=now_ms, draw=broker.rng.below)
+    limit = min(request.max_bytes, broker.config.number("fetch.max.bytes"), RESPONSE_BYTES)
+    reading = _read(broker, request, plan, limit, by_id=by_id, tell=follows)
+    missing = min(request.min_bytes, limit) - reading.size
+    if missing <= 0 or reading.must_answer or request.max_wait_ms <= 0 or not plan.partitions:
+        return _response(broker, ctx, plan, reading, by_id)
+    poll = Poll(reading.partitions, missing, request.max_wait_ms, follows=follows)
+    return _wait(broker, ctx, request, plan, limit, poll, now_ms + request.max_wait_ms)
+
+
+async def _wait(
+    broker: Broker, ctx: Context, request: FetchRequest, plan: Plan, limit: int, poll: Poll, deadline_ms: int
+) -> FetchResponse:
+    by_id = ctx.api_version >= FIRST_ID_VERSION
+    while True:
+        look_again = await poll.wait()
+        reading = _read(broker, request, plan, limit, by_id=by_id, tell=False)
+        missing = min(request.min_bytes, limit) - reading.size
+        wait_ms = deadline_ms - broker.clock.now_ms()
+        if missing <= 0 or reading.must_answer or not look_again or wait_ms <= 0:
+            return _response(broker, ctx, plan, reading, by_id)
+        poll = Poll(reading.partitions, missing, wait_ms, follows=request.replica_id >= 0)
+
+
+def _read(broker: Broker, request: FetchRequest, plan: Plan, limit: int, *, by_id: bool, tell: bool) -> Reading:
+    """tell: whether this look says what a follower holds; a second look for the same request says nothing more."""
+    reading = Reading()
+    for tracked in plan.partitions:
+        topic = tracked.topic_id if by_id else tracked.topic
+        try:
+            partition = broker.partition(topic, tracked.want.partition)
+            row = _read_one(partition, request, tracked, limit - reading.size, reading.size == 0, tell)
+            reading.partitions.append(partition)
+            reading.size += len(row.records or b"")
+            reading.must_answer |= row.diverging_epoch.epoch >= 0
+        except Rejected as e:
+            row = PartitionData(tracked.want.partition, e.code, -1, aborted_transactions=None, records=b"")
+            known = registration(broker, topic, tracked.want.partition) if e.code in STALE else None
+            if known is not None:
+                row.current_leader = LeaderIdAndEpoch(known.leader, known.leader_epoch)
+            reading.must_answer = True
+        reading.rows.append(row)
+    return reading
+
+
+def _read_one(
+    partition: Partition, request: FetchRequest, tracked: Tracked, limit: int, first: bool, tell: bool
+) -> PartitionData:
+    want = tracked.want
+    partition.leading(want.current_leader_epoch)
+    row = PartitionData(want.partition, aborted_transactions=None, records=b"")
+    row.high_watermark, row.last_stable_offset = partition.hw, partition.lso
+    row.log_start_offset = partition.log_start_offset
+    if want.last_fetched_epoch >= 0:
+        epoch, end = partition.log.epochs.end_offset_for(want.last_fetched_epoch)
+        if epoch < 0:
+            raise Rejected(ErrorCode.OFFSET_OUT_OF_RANGE)
+        if epoch < want.last_fetched_epoch or end < want.fetch_offset:
+            row.diverging_epoch = EpochEndOffset(epoch, end)
+            return row
+    committed = request.isolation_level == READ_COMMITTED
+    stop = partition.leo if request.replica_id >= 0 else row.last_stable_offset if committed else row.high_watermark
+    got = partition.read(want.fetch_offset, max(min(limit, want.partition_max_bytes), 0), stop, minimum_one=first)
+    if tell:
+        partition.fetched(NodeId(request.replica_id), want.fetch_offset)
+        row.high_watermark = partition.hw
+    row.records = got.data
+    if committed:
+        aborted = partition.log.aborted(want.fetch_offset, got.next_offset)
+        row.aborted_transactions = [AbortedTransaction(producer, start) for producer, start in aborted]
+    return row
+
+
+def _response(broker: Broker, ctx: Context, plan: Plan, reading: Reading, by_id: bool) -> FetchResponse:
+    topics: dict[str | UUID, FetchableTopicResponse] = {}
+    rows: dict[str | UUID, list[PartitionData]] = {}
+    kept = plan.changed(reading.rows)
+    for tracked, row in kept:
+        topic = tracked.topic_id if by_id else tracked.topic
+        if topic not in topics:
+            rows[topic] = []
+            topics[topic] = FetchableTopicResponse(tracked.topic, tracked.topic_id, rows[topic])
+        rows[topic].append(row)
+    leaders = {row.current_leader.leader_id for _, row in kept}
+    return FetchResponse(
+        session_id=plan.session_id,
+        responses=list(topics.values()),
+        node_endpoints=_end_points(broker, ctx, leaders) if leaders != {NO_LEADER} else (),
+    )
+
+
+def _end_points(broker: Broker, ctx: Context, nodes: set[int]) -> Sequence[NodeEndpoint]:
+    found = ((node, end_point(broker, ctx.listener, NodeId(node))) for node in sorted(nodes) if node != NO_LEADER)
+    return [NodeEndpoint(node, *address) for node, address in found if address is not None]

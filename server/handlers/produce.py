@@ -1,0 +1,158 @@
+"""Produce (key 0): append one record batch to each named partition.
+
+Answers when the batch is in the leader's log (acks 1) or below its high watermark (acks all); acks 0 gets no answer,
+and learns of an error by losing its connection. Partitions fail alone, each with its own code. Batches are staged: the
+answer is made after the write that the requests of one read share, and requests that wait for replication do not hold
+up the ones behind them.
+
+Batches of a transaction are refused with INVALID_TXN_STATE, since no transaction can be open while no coordinator
+serves any.
+
+Errors: CORRUPT_MESSAGE, INVALID_PRODUCER_EPOCH, INVALID_RECORD, INVALID_REQUIRED_ACKS, INVALID_TIMESTAMP,
+INVALID_TOPIC_EXCEPTION, INVALID_TXN_STATE, KAFKA_STORAGE_ERROR, MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS,
+NOT_ENOUGH_REPLICAS_AFTER_APPEND, NOT_LEADER_OR_FOLLOWER, OUT_OF_ORDER_SEQUENCE_NUMBER, REQUEST_TIMED_OUT,
+UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_COMPRESSION_TYPE.
+Source: KIP-98 (v3), KIP-467 (v8), KIP-482 (v9), KIP-951 (v10), KIP-516 (v13).
+"""
+
+from collections.abc import Awaitable
+from typing import NamedTuple
+from uuid import UUID
+
+from server.broker.broker import Broker
+from server.broker.context import Context
+from server.broker.leaders import end_point, registration
+from server.broker.partition import Partition
+from server.broker.waiters import Acks
+from server.log.log import Origin
+from server.model.errors import ErrorCode, Rejected
+from server.model.ids import INTERNAL_TOPICS, NO_LEADER, LeaderEpoch, NodeId
+from server.net.answers import AfterWrite, Disconnect
+from server.records.batch import CODEC_MASK, TRANSACTIONAL, ZSTD, RecordsRejected
+from server.wire.messages.produce import (
+    BatchIndexAndErrorMessage,
+    LeaderIdAndEpoch,
+    NodeEndpoint,
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceResponse,
+)
+
+ALL = -1
+ATTRIBUTES_AT = 22  # the low byte of a batch's attributes
+FIRST_ZSTD_VERSION = 7
+FIRST_ID_VERSION = 13
+STALE = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
+
+
+class Staged(NamedTuple):
+    """A batch whose row is true once it is written, or replicated."""
+
+    row: PartitionProduceResponse
+    partition: Partition
+    leader_epoch: LeaderEpoch
+    next_offset: int
+
+
+def handle(
+    broker: Broker, ctx: Context, request: ProduceRequest
+) -> ProduceResponse | AfterWrite[ProduceResponse | Awaitable[ProduceResponse]] | None:
+    acks = request.acks
+    if acks not in (ALL, 0, 1):
+        raise Rejected(ErrorCode.INVALID_REQUIRED_ACKS)
+    staged: list[Staged] = []
+    response = ProduceResponse([])
+    for topic in request.topic_data:
+        name = topic.topic_id if ctx.api_version >= FIRST_ID_VERSION else topic.name
+        rows = [_stage(broker, ctx, request, name, data, response, staged) for data in topic.partition_data]
+        response.responses.append(TopicProduceResponse(topic.name, topic.topic_id, rows))  # type: ignore[attr-defined]
+    if acks == 0:
+        failed = [row for topic in response.responses for row in topic.partition_responses if row.error_code]
+        if failed:
+            raise Disconnect(f"produce with acks 0 failed: {ErrorCode(failed[0].error_code).name}")
+        return None
+    if not staged:
+        return response
+    return AfterWrite(lambda: _written(response, staged, acks, request.timeout_ms))
+
+
+def _stage(
+    broker: Broker,
+    ctx: Context,
+    request: ProduceRequest,
+    topic: str | UUID,
+    data: PartitionProduceData,
+    response: ProduceResponse,
+    staged: list[Staged],
+) -> PartitionProduceResponse:
+    try:
+        partition = broker.partition(topic, data.index)
+        records = data.records if data.records is not None else b""
+        if len(records) > ATTRIBUTES_AT:
+            attributes = records[ATTRIBUTES_AT]
+            if attributes & CODEC_MASK == ZSTD and ctx.api_version < FIRST_ZSTD_VERSION:
+                raise Rejected(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+            if attributes & TRANSACTIONAL or request.transactional_id is not None:
+                raise Rejected(ErrorCode.INVALID_TXN_STATE)
+        if partition.topic in INTERNAL_TOPICS:
+            raise Rejected(ErrorCode.INVALID_TOPIC_EXCEPTION)
+        done = partition.stage(records, all_replicas=request.acks == ALL, origin=Origin.CLIENT)
+    except Rejected as e:
+        return _refused(broker, ctx, topic, data.index, e, response)
+    row = PartitionProduceResponse(data.index, 0, done.base_offset, done.append_time_ms, done.log_start_offset)
+    staged.append(Staged(row, partition, partition.leader_epoch, done.last_offset + 1))
+    return row
+
+
+def _written(
+    response: ProduceResponse, staged: list[Staged], acks: int, timeout_ms: int
+) -> ProduceResponse | Awaitable[ProduceResponse]:
+    waits = []
+    for row, partition, _, next_offset in staged:
+        if partition.log.failed:
+            _fail(row, ErrorCode.KAFKA_STORAGE_ERROR)
+        elif acks == ALL and partition.hw < next_offset:
+            waits.append((partition.commits, next_offset))
+    return _replicated(Acks(waits, timeout_ms), response, staged) if waits else response
+
+
+async def _replicated(acks: Acks, response: ProduceResponse, staged: list[Staged]) -> ProduceResponse:
+    await acks.done()
+    for row, partition, leader_epoch, next_offset in staged:
+        if row.error_code:
+            continue
+        if partition.log.failed:
+            _fail(row, ErrorCode.KAFKA_STORAGE_ERROR)
+        elif partition.leader is None or partition.leader_epoch != leader_epoch:
+            _fail(row, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        elif partition.hw < next_offset:
+            _fail(row, ErrorCode.REQUEST_TIMED_OUT)
+        elif partition.leader.below_min_isr:
+            _fail(row, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+    return response
+
+
+def _fail(row: PartitionProduceResponse, code: ErrorCode) -> None:
+    row.error_code, row.base_offset, row.log_append_time_ms, row.log_start_offset = code, -1, -1, -1
+
+
+def _refused(
+    broker: Broker, ctx: Context, topic: str | UUID, index: int, error: Rejected, response: ProduceResponse
+) -> PartitionProduceResponse:
+    row = PartitionProduceResponse(index, error.code, -1, error_message=error.message)
+    if isinstance(error, RecordsRejected):
+        row.record_errors = [BatchIndexAndErrorMessage(at, message) for at, message in error.record_errors]
+    known = registration(broker, topic, index) if error.code in STALE else None
+    if known is not None:
+        row.current_leader = LeaderIdAndEpoch(known.leader, known.leader_epoch)
+        _name(broker, ctx, known.leader, response)
+    return row
+
+
+def _name(broker: Broker, ctx: Context, node: NodeId, response: ProduceResponse) -> None:
+    """Say where `node` is reached, once in a response."""
+    address = end_point(broker, ctx.listener, node)
+    if node != NO_LEADER and address is not None and all(known.node_id != node for known in response.node_endpoints):
+        response.node_endpoints = [*response.node_endpoints, NodeEndpoint(node, *address)]
