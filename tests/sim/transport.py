@@ -248,6 +248,9 @@ class MemoryTransport(asyncio.Transport):
         self._unsent_size = 0
         if tell:
             self._reset_peer()
+        else:  # nobody is left to send again what has not arrived
+            self.peer._held -= sum(len(data or b"") for _, data in self.peer._arriving)
+            self.peer._arriving.clear()
 
     def _reset_peer(self) -> None:
         loop = asyncio.get_running_loop()
