@@ -34,6 +34,7 @@ ADVICE_LINES = 2
 KEPT_UUIDS = {CLUSTER_ID, "A" * 22}
 PART = re.compile(r"--- ((?:kcli )?(?:out|err|exit))(?: (\S+))?$")
 UUID = re.compile(r"(TopicId: |directory\.id=|^)([A-Za-z0-9_-]{22})(?=[\s,}]|$)", re.MULTILINE)
+REPLICA = re.compile(r"^(\d+ +\t[\w-]{22}\t)\d+ *\t(\d+ *\t)\d[\w ]*\t\d[\w ]*\t", re.MULTILINE)
 LOG_LINE = re.compile(r"\[<date>\] (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ")
 LOG_TAIL = re.compile(r" ?\((?:kafka|org\.apache\.kafka)\.[\w.$]+\)$")
 EXCEPTION = re.compile(
@@ -136,6 +137,8 @@ class Place:
             text = text.replace(value, name) if value else text
         text = re.sub(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]", "[<date>]", text)
         text = re.sub(r"((?:Create|LogAppend)Time:)\d{13}", r"\1<ms>", text)
+        text = re.sub(r"^((?:HighWatermark|LeaderEpoch):\s+)\d+", r"\1<n>", text, flags=re.MULTILINE)
+        text = REPLICA.sub(r"\1<n>\t\2<ms>\t<ms>\t", text)
         text = UUID.sub(lambda m: m[0] if m[2] in KEPT_UUIDS else f"{m[1]}<uuid>", text)
         text = re.sub(r"^Option +Description.*", "<option list>\n", text, flags=re.MULTILINE | re.DOTALL)
         return re.sub(r"^\tat .*\n|^\t?\.\.\. \d+ more\n", "", text, flags=re.MULTILINE)
