@@ -80,7 +80,7 @@ class Delta:
         self._next_producer_id: ProducerId | None = base.next_producer_id
 
     def replay(self, record: r.Record) -> None:
-        """Take in one record. Raises Inconsistent: it names what does not exist, or is of a transaction's frame."""
+        """Take in one record. Raises Inconsistent: it names what does not exist, or aborts a transaction."""
         _REPLAY[type(record)](self, record)
 
     def image(self, offset: int, epoch: int, timestamp_ms: int) -> Image:
@@ -284,10 +284,10 @@ class Delta:
         self.tokens_changed = True
 
     def _nothing(self, _: r.Record) -> None:
-        """A no-op, or the state of a migration from ZooKeeper, which Kafka 4 no longer reads."""
+        """A no-op; the frame of a whole transaction; or the state of ZooKeeper's migration, which nobody reads now."""
 
-    def _framing(self, record: r.Record) -> None:
-        raise Inconsistent(f"{type(record).__name__} frames a transaction: a Loader takes it")
+    def _abort(self, _: r.Record) -> None:
+        raise Inconsistent("a transaction is aborted: only a Loader knows what was in it")
 
 
 def registration(record: r.PartitionRecord) -> Partition:
@@ -368,9 +368,9 @@ _REPLAY: dict[type, Callable[[Delta, Any], None]] = {
     r.NoOpRecord: Delta._nothing,
     r.ZkMigrationStateRecord: Delta._nothing,
     r.RemoveUserScramCredentialRecord: Delta._remove_scram,
-    r.BeginTransactionRecord: Delta._framing,
-    r.EndTransactionRecord: Delta._framing,
-    r.AbortTransactionRecord: Delta._framing,
+    r.BeginTransactionRecord: Delta._nothing,
+    r.EndTransactionRecord: Delta._nothing,
+    r.AbortTransactionRecord: Delta._abort,
     r.RemoveDelegationTokenRecord: Delta._remove_token,
     r.RegisterControllerRecord: Delta._register_controller,
     r.ClearElrRecord: Delta._clear_elr,

@@ -21,10 +21,8 @@ from server.metadata.records import (
     QuotaEntity,
     UserScramCredentialRecord,
 )
+from server.model.features import METADATA_VERSION, OLDEST_METADATA_VERSION
 from server.model.ids import BrokerEpoch, DirectoryId, LeaderEpoch, NodeId, ProducerId, TopicId
-
-METADATA_VERSION = "metadata.version"
-MINIMUM_METADATA_VERSION = 7
 
 RECOVERED, RECOVERING = 0, 1
 
@@ -119,7 +117,7 @@ class Image:
 
     @property
     def metadata_version(self) -> int:
-        return self.features.get(METADATA_VERSION, MINIMUM_METADATA_VERSION)
+        return self.features.get(METADATA_VERSION, OLDEST_METADATA_VERSION)
 
     def feature(self, name: str) -> int:
         """The finalized level of a feature; 0 where it is off."""

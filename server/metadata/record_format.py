@@ -43,7 +43,7 @@ _CHANGES = (
 )
 _ELRS = "eligible_leader_replicas compact []int32, {}: last_known_elr compact []int32"
 
-FORMATS: dict[Callable[..., Any], tuple[int, tuple[str, ...]]] = {
+FORMATS: dict[type, tuple[int, tuple[str, ...]]] = {
     r.RegisterBrokerRecord: (
         0,
         (
@@ -140,7 +140,7 @@ _NESTED: dict[str, Callable[..., Any]] = {
     "features": r.FeatureRange,
     "entity": r.QuotaEntity,
 }
-_TYPES: dict[int, Callable[..., Any]] = {type_id: record for record, (type_id, _) in FORMATS.items()}
+_TYPES: dict[int, type] = {type_id: record for record, (type_id, _) in FORMATS.items()}
 
 
 def version_of(record: r.Record, metadata_version: int) -> int:
@@ -167,7 +167,7 @@ def encode_as(record: r.Record, version: int) -> bytes:
     out = bytearray()
     for number in (FRAME_VERSION, FORMATS[type(record)][0], version):
         out += uvarint(number)
-    _codec(type(record), version)[0](record, out)
+    _codec(FORMATS[type(record)][0], version)[0](record, out)
     return bytes(out)
 
 
@@ -188,7 +188,7 @@ def decode_with_version(value: Buffer) -> tuple[r.Record, int]:
     record_type = _TYPES.get(type_id)
     if record_type is None or version >= len(FORMATS[record_type][1]):
         raise Malformed(f"a metadata record has the unknown type {type_id} or version {version}")
-    record, at = _codec(record_type, version)[1](value, at)
+    record, at = _codec(type_id, version)[1](value, at)
     if at != len(value):
         raise Malformed(f"{len(value) - at} bytes follow a metadata record")
     found: r.Record = record
@@ -196,6 +196,7 @@ def decode_with_version(value: Buffer) -> tuple[r.Record, int]:
 
 
 @cache
-def _codec(record_type: Callable[..., Any], version: int) -> tuple[Encoder, Decoder]:
+def _codec(type_id: int, version: int) -> tuple[Encoder, Decoder]:
+    record_type = _TYPES[type_id]
     struct = parse(record_type.__name__, FORMATS[record_type][1][version], record_type, _NESTED)
     return encoder(struct), decoder(struct)
