@@ -21,6 +21,13 @@ class ReplicaKey(NamedTuple):
     directory_id: DirectoryId = UNASSIGNED_DIR
 
 
+def may_be(one: ReplicaKey, other: ReplicaKey) -> bool:
+    """True where the ids agree and the directories do not contradict: one that is not known contradicts nothing."""
+    return one.id == other.id and (
+        one.directory_id == other.directory_id or UNASSIGNED_DIR in (one.directory_id, other.directory_id)
+    )
+
+
 class Endpoint(NamedTuple):
     """Where a replica listens, by listener name."""
 
@@ -76,11 +83,8 @@ class VoterSet:
         return len(self._by_id)
 
     def __contains__(self, key: ReplicaKey) -> bool:
-        """True where the ids agree and the directories do not contradict: one that is not known contradicts nothing."""
         voter = self._by_id.get(key.id)
-        if voter is None:
-            return False
-        return UNASSIGNED_DIR in (voter.key.directory_id, key.directory_id) or voter.key == key
+        return voter is not None and may_be(voter.key, key)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, VoterSet) and self._by_id == other._by_id
@@ -128,10 +132,13 @@ class VoterSet:
 
 
 class VoterHistory:
-    """The voter sets and kraft.versions of the log, by the offset of their record; `static` before any."""
+    """The voter sets and kraft.versions of the log, by the offset of their record; what is configured before any.
 
-    def __init__(self, static: VoterSet) -> None:
-        self._static = static
+    kraft_version   1 where the voters come from a bootstrap snapshot, which the first leader brings into the log
+    """
+
+    def __init__(self, static: VoterSet, kraft_version: int = 0) -> None:
+        self._static, self._static_version = static, kraft_version
         self._sets: list[tuple[int, VoterSet]] = []
         self._versions: list[tuple[int, int]] = []
 
@@ -147,7 +154,7 @@ class VoterHistory:
 
     @property
     def kraft_version(self) -> int:
-        return self._versions[-1][1] if self._versions else 0
+        return self._versions[-1][1] if self._versions else self._static_version
 
     def add(self, offset: int, record: control.Control) -> None:
         """Take a control record of the log into account; those that do not matter here are passed over."""
@@ -171,7 +178,7 @@ class VoterHistory:
         """The kraft.version and voter set of the log below `end_offset`, for a snapshot's own control records."""
         versions = [version for offset, version in self._versions if offset < end_offset]
         sets = [voters for offset, voters in self._sets if offset < end_offset]
-        return (versions[-1] if versions else 0), (sets[-1] if sets else None)
+        return (versions[-1] if versions else self._static_version), (sets[-1] if sets else None)
 
     def reset(self, end_offset: int, kraft_version: int, voters: VoterSet | None) -> None:
         """Forget everything for what a snapshot that ends at `end_offset` says."""
