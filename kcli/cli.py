@@ -97,19 +97,34 @@ def run(args: Sequence[str], obj: Any = None) -> int:
     """
     debug = "--debug" in args
     try:
-        code = cli.main(args=list(args), prog_name="kcli", standalone_mode=False, obj=obj)
+        code = _invoked(list(args), obj)
         sys.stdout.flush()
     except Failure as failure:
         return _told(failure, debug)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return FAILED
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "kcli"
         return _told(Usage(error.format_message(), f"Try '{path} --help'."), debug)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain about it again at exit.
+        # Whoever read our output has seen enough. Without this, Python would complain again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SUCCESS
+    return code
+
+
+def _invoked(args: list[str], obj: Any) -> int:
+    # Not click's main(): it ends with 1 when a pipe is closed.
+    if "_KCLI_COMPLETE" in os.environ:
+        cli.main(args=args, prog_name="kcli", complete_var="_KCLI_COMPLETE", obj=obj)
+    try:
+        with cli.make_context("kcli", args, obj=obj) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     return code if isinstance(code, int) else SUCCESS
 
 

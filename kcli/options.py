@@ -113,8 +113,9 @@ class _Manners(click.Command):
         self.params += [_version_option(), _debug_option()]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = Given()
         try:
-            given, plain = self._read(ctx, args)
+            plain = self._read(ctx, args, given)
             if given.has("help"):
                 plain = ["--help"]
             elif not given.has("version") and not ctx.resilient_parsing:
@@ -164,11 +165,11 @@ class _Manners(click.Command):
             failure.framed = False
         return failure
 
-    def _read(self, ctx: click.Context, args: Sequence[str]) -> tuple[Given, list[str]]:
+    def _read(self, ctx: click.Context, args: Sequence[str], given: Given) -> list[str]:
         """Rewrite `args` as click reads them without doubt: `--name=value`, `--flag`, then the plain words."""
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         table = {spelling: option for option in options for spelling in _spellings(option)}
-        given, plain, words, rest = Given(), list[str](), list[str](), list(args)
+        plain, words, rest = list[str](), list[str](), list(args)
         while rest:
             token = rest.pop(0)
             if token == "--":
@@ -177,7 +178,7 @@ class _Manners(click.Command):
             if token.startswith("-") and token != "-":
                 plain.append(_take(self._option(table, token), token, rest, given))
             elif isinstance(self, click.Group):
-                return given, [*plain, token, *rest]
+                return [*plain, token, *rest]
             elif token in self.actions:
                 given.add(token, "")
                 plain.append(f"--{token}")
@@ -185,7 +186,7 @@ class _Manners(click.Command):
                 words.append(token)
         if words and not any(isinstance(param, click.Argument) for param in self.params):
             raise Usage(f"'{words[0]}' is not understood here", _advice(words[0], self.actions, ctx.command_path))
-        return given, [*plain, "--", *words] if words else plain
+        return [*plain, "--", *words] if words else plain
 
     def _option(self, table: Mapping[str, click.Option], token: str) -> click.Option:
         spelled = token.partition("=")[0]

@@ -290,10 +290,13 @@ def uuid_of(text: str) -> Any:
 
     if len(text) > 24:
         raise Failure(f"Input string with prefix `{text[:24]}` is too long to be decoded as a base64 UUID")
-    try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except ValueError as error:
-        raise Failure(f"'{text}' is not an id in base64") from error
+    digits = text.rstrip("=")
+    strange = next((one for one in digits if not (one.isascii() and (one.isalnum() or one in "-_"))), None)
+    if strange:
+        raise Failure(f"Illegal base64 character {ord(strange):x}")
+    if len(digits) % 4 == 1:
+        raise Failure("Last unit does not have enough valid bits")
+    raw = base64.urlsafe_b64decode(digits + "=" * (-len(digits) % 4))
     if len(raw) != 16:
         raise Failure(
             f"Input string `{text}` decoded as {len(raw)} bytes, which is not equal to the expected 16 bytes "

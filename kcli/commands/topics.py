@@ -34,13 +34,18 @@ COLLISION = (
     "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. "
     "To avoid issues it is best to use either, but not both."
 )
+DELETE_CONFIG = (
+    "delete-config option is no longer supported and deprecated since version 4.0. "
+    "The config will be fully removed in future releases."
+)
+ID_WINS = "Only topic id will be used when both --topic and --topic-id are specified and topicId is not Uuid.ZERO_UUID"
 TOPIC_ALREADY_EXISTS, CLUSTER_AUTHORIZATION_FAILED, UNSUPPORTED_VERSION = 36, 31, 35
 
 
 def check(given: Given) -> None:
     """Kafka's rules of usage, in its order."""
     if given.has("delete-config"):
-        click.echo("--delete-config has no effect: settings are removed with kcli configs.", err=True)
+        click.echo(DELETE_CONFIG, err=True)
     if given.has("describe") and given.has("if-exists") and not (given.has("topic") or given.has("topic-id")):
         raise Usage("--topic or --topic-id is required to describe a topic")
     if not (given.has("list") or given.has("describe")):
@@ -130,6 +135,8 @@ def list_(admin: Admin, *, topic: str | None, exclude_internal: bool, **_: Any) 
 
 
 def describe(admin: Admin, *, topics_with_overrides: bool, **given: Any) -> Report:
+    if given["if_exists"] and given["topic"] is not None and given["topic_id"] is not None:
+        options.notice(ID_WINS)
     topics = _described(admin, _chosen(admin, **given))
     ailments = [name for name in plan.AILMENTS if given[name.replace("-", "_")]]
     text, data = [], []
@@ -164,6 +171,8 @@ def create(
 ) -> Report:
     assignment = plan.assignment(replica_assignment) if replica_assignment else ()
     configs = _checked(plan.configs(config))
+    if not topic:
+        raise Failure("The given topic name '' cannot be represented in a request.")
     if "." in topic or "_" in topic:
         options.notice(COLLISION)
     if replication_factor is not None and not 1 <= replication_factor <= plan.MAX_REPLICATION_FACTOR:
@@ -214,15 +223,15 @@ def _chosen(
     """The topics that are meant. Raises Failure if there is none and there should be."""
     if topic_id is not None and topic_id != ZERO_ID:
         found = admin.describe_topics_by_id([topic_id])
-        missing = f"TopicId '{topic_id}' does not exist as expected"
+        expected, missing = True, f"TopicId '{topic_id}' does not exist as expected"
     else:
         wanted = plan.matcher(topic, exclude_internal=exclude_internal)
         name = plan.literal(topic)
         names = None if topic is None else [name] if name else [o.name for o in admin.list_topics() if wanted(o.name)]
         found = admin.describe_topics(names, page=partition_size_limit_per_response)
         found = tuple(one for one in found if wanted(one.name))
-        missing = f"Topic '{topic}' does not exist as expected"
-    if not found and (topic or topic_id) and not if_exists:
+        expected, missing = bool(topic), f"Topic '{topic}' does not exist as expected"
+    if expected and not found and not if_exists:
         raise Failure(missing)
     return found
 

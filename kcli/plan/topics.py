@@ -112,6 +112,6 @@ def _java_split(text: str, separator: str) -> list[str]:
 
 def _broker(text: str) -> int:
     word = text.strip()
-    if not re.fullmatch(r"[+-]?[0-9]+", word):
+    if not re.fullmatch(r"[+-]?[0-9]{1,10}", word) or not -(1 << 31) <= int(word) < 1 << 31:
         raise Failure(f'For input string: "{word}"')
     return int(word)
