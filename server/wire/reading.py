@@ -7,6 +7,7 @@ against the end of the buffer; an array's count is checked against the bytes its
 hostile count cannot make a long loop or a large allocation.
 """
 
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from server.wire.schema import FORMATS, SIZES, Field, Struct, element_bytes
@@ -84,15 +85,32 @@ def _struct(source: Source, struct: Struct, depth: int) -> str:
     source.add(depth, *(f"{name} = uuid({name})" for name in uuids))
     make = source.bind("make", struct.make)
     result = source.fresh("s")
-    arguments = ", ".join(f"{name}={variable}" for name, variable in values.items())
+    call = f"{result} = {make}({_arguments(source, struct.make, values)})"
     if not struct.flexible:
-        source.add(depth, f"{result} = {make}({arguments})")
+        source.add(depth, call)
         return result
-    source.add(depth, f"if not {count}:", f"    {result} = {make}({arguments})", "else:")
+    source.add(depth, f"if not {count}:", f"    {call}", "else:")
     tags = _tags(source, struct, count, depth + 1)
+    arguments = ", ".join(f"{name}={variable}" for name, variable in values.items())
     arguments = f"{arguments}, **{tags}" if arguments else f"**{tags}"
     source.add(depth + 1, f"{result} = {make}({arguments})")
     return result
+
+
+def _arguments(source: Source, make: Any, values: dict[str, str]) -> str:
+    """By position as far as a dataclass allows, which is half the cost of a call by keywords."""
+    arguments: list[str] = []
+    left = dict(values)
+    for field in fields(make) if is_dataclass(make) else ():
+        if not left or field.kw_only or not field.init:
+            break
+        if field.name in left:
+            arguments.append(left.pop(field.name))
+        elif field.default is not MISSING:
+            arguments.append(source.bind("default", field.default))
+        else:
+            break
+    return ", ".join([*arguments, *(f"{name}={variable}" for name, variable in left.items())])
 
 
 def _tags(source: Source, struct: Struct, count: str, depth: int) -> str:
