@@ -94,7 +94,7 @@ class Connection(asyncio.BufferedProtocol):
         silent = self._closing or not (self._active or self._task or self._answers)
         self._active = False
         if self._start == self._end and len(self._view) > 2 * max(self._largest, READ_MIN_BYTES):
-            self._resize(max(self._largest, READ_MIN_BYTES))
+            self._shrink(max(self._largest, READ_MIN_BYTES))
         self._largest = 0
         return silent
 
@@ -224,12 +224,12 @@ class Connection(asyncio.BufferedProtocol):
         """Let the buffer take the rest of the frame that has begun, or stop reading."""
         start, end, capacity = self._start, self._end, len(self._view)
         rest = end - start
-        if rest == 0:
+        if start and end == capacity < READ_MAX_BYTES:
+            self._resize(min(2 * capacity, READ_MAX_BYTES))  # a read that filled it: more is coming
+        elif rest == 0:
             self._start = self._end = 0
-            if end == capacity < READ_MAX_BYTES:
-                self._resize(min(2 * capacity, READ_MAX_BYTES))
-            elif capacity > READ_MAX_BYTES and self._registry.limits.queued_max_request_bytes >= 0:
-                self._resize(READ_MAX_BYTES)
+            if capacity > READ_MAX_BYTES and self._registry.limits.queued_max_request_bytes >= 0:
+                self._shrink(READ_MAX_BYTES)
         else:
             if start >= rest:
                 self._view[:rest] = self._view[start:end]
@@ -259,7 +259,10 @@ class Connection(asyncio.BufferedProtocol):
         view = memoryview(bytearray(capacity))
         view[:rest] = self._view[self._start : self._end]
         self._view, self._start, self._end = view, 0, rest
-        if self._reserved and capacity <= READ_MAX_BYTES:
+
+    def _shrink(self, capacity: int) -> None:
+        self._resize(capacity)
+        if capacity <= READ_MAX_BYTES:
             reserved, self._reserved = self._reserved, 0
             self._registry.give(reserved)
 

@@ -68,4 +68,4 @@ def test_rows_may_be_bare_names_or_numbers() -> None:
 
 def test_a_request_for_everything_has_no_rows_to_echo() -> None:
     request = metadata.MetadataRequest(topics=None)
-    assert refusal(3, 12, request, CODE, None) == metadata.MetadataResponse()
+    assert refusal(3, 12, request, CODE, None) == metadata.MetadataResponse(topics=[])
