@@ -1,0 +1,376 @@
+"""A log's folder: segments that are written, rolled, synced, truncated, retained and closed.
+
+What a crash may take: everything above the recovery point, from the end. A roll writes indexes, snapshot and epochs
+of the old segment; `sync_job` makes them durable, and only then does the recovery point move. A log that is compacted
+syncs at the roll: holes are legal there, so that a lost end of a segment would not be seen.
+
+After a failed write or sync the log is fenced: memory and disk may differ, so it answers KAFKA_STORAGE_ERROR to
+everything until it is opened anew.
+Source: KAFKA-10778 (fencing), KIP-101 (truncation by epoch, which the caller does).
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn, Protocol
+
+from server.log import checkpoints, names, recovery, retention, snapshots
+from server.log.open_files import OpenFiles
+from server.log.reading import Reader
+from server.log.segment import Segment
+from server.log.sync import SyncDebt, SyncJob
+from server.model.errors import ErrorCode, Rejected
+from server.model.log_settings import LogSettings
+from server.ports import Buffer
+
+log = logging.getLogger(__name__)
+TIME_ENTRY_BYTES = 12
+
+
+class StorageFailed(Rejected):
+    """The disk failed; the log is fenced."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(ErrorCode.KAFKA_STORAGE_ERROR, message)
+
+
+class Owner(Protocol):
+    """Who holds a log and its directory's checkpoints."""
+
+    def log_failed(self, log: "LogFolder", error: OSError) -> None: ...
+
+    def checkpoint_now(self, log: "LogFolder") -> None:
+        """Write recovery points and log start offsets, durably, before the log does what makes the old ones wrong."""
+        ...
+
+
+class Nobody:
+    def log_failed(self, log: "LogFolder", error: OSError) -> None:
+        pass
+
+    def checkpoint_now(self, log: "LogFolder") -> None:
+        pass
+
+
+class LogFolder:
+    def __init__(
+        self,
+        files: OpenFiles,
+        path: str,
+        settings: LogSettings,
+        loaded: recovery.Loaded,
+        owner: Owner,
+        jitter: Callable[[int], int],
+        now_ms: int,
+    ) -> None:
+        self.path = path
+        self.owner = owner
+        self.epochs, self.producers = loaded.epochs, loaded.producers
+        self.epochs.follow(lambda: self.leo)
+        self.log_start_offset = loaded.log_start
+        self.leo = loaded.leo
+        self.recovery_point = loaded.recovery_point
+        self.hw = loaded.log_start  # as last told; LogDirs keeps it in a checkpoint
+        self.failed = False
+        self.files = files
+        self.segments = loaded.segments
+        self._disk = files.disk
+        self._jitter = jitter
+        self._reader = Reader(self.segments)
+        self._active = self.segments.active
+        self._pending: list[Buffer] = []
+        self._written = loaded.leo  # the end of what can be read
+        self._debt = SyncDebt(path)
+        self._changed = bool(loaded.unsynced)  # since it was opened
+        if loaded.unsynced:
+            self._owe(loaded.unsynced)
+        self._flushed_ms = now_ms
+        self._doomed: list[tuple[int | None, str]] = []  # (when to remove, path)
+        self._set(settings)
+
+    def _owe(self, paths: list[str]) -> None:
+        if self._active.base > self.recovery_point:
+            self._debt.rolled(self._active.base, paths)
+        else:
+            for path in paths:
+                self._debt.add(path)
+
+    def _set(self, settings: LogSettings) -> None:
+        self._settings = settings
+        self._max_entries = max(0, settings.segment_index_bytes // TIME_ENTRY_BYTES - 1)
+        self._draw_roll()
+
+    def _draw_roll(self) -> None:
+        settings = self._settings
+        stop = min(settings.segment_jitter_ms, settings.segment_ms)
+        self._roll_ms = settings.segment_ms - (self._jitter(stop) if stop > 0 else 0)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all segments' batches."""
+        return self.segments.size
+
+    # -- failing
+
+    def _check(self) -> None:
+        if self.failed:
+            raise StorageFailed(f"The log in {self.path} failed and is closed until it is opened anew.")
+
+    def _fail(self, error: OSError) -> NoReturn:
+        """Fence the log."""
+        if not self.failed:
+            self.failed = True
+            log.error("The log in %s failed: %s", self.path, error)
+            self._pending.clear()
+            self.owner.log_failed(self, error)
+        raise StorageFailed(f"The log in {self.path} failed: {error.strerror or error}") from error
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        self._check()
+        try:
+            yield
+        except OSError as error:
+            self._fail(error)
+
+    # -- growing
+
+    def write(self) -> None:
+        """Write everything staged. Raises StorageFailed; the log is fenced then."""
+        pending = self._pending
+        if not pending:
+            return
+        active = self._active
+        try:
+            active.file().pwritev(pending, active.written)
+        except OSError as error:
+            self._fail(error)
+        active.written = active.size
+        self._written = self.leo
+        self._changed = True
+        pending.clear()
+        if self.leo - self.recovery_point >= self._settings.flush_messages:
+            self.flush()
+
+    def _make_room(self, size: int, last: int, max_timestamp: int, timestamp_ms: int) -> None:
+        """Roll, if the active segment cannot or should not take this batch."""
+        active = self._active
+        if active.size == 0 and active.fits(last):
+            return
+        first = active.first_timestamp
+        waited = max_timestamp - first if first >= 0 else timestamp_ms - active.created_ms
+        if (
+            active.size + size > self._settings.segment_bytes
+            or waited > self._roll_ms
+            or len(active.offsets) >= self._max_entries
+            or not active.fits(last)
+        ):
+            self.roll(timestamp_ms)
+
+    def roll(self, timestamp_ms: int) -> None:
+        """Begin a new segment at the LEO. Raises StorageFailed."""
+        self.write()
+        with self._storing():
+            old = self._active
+            old.close_times()
+            paths = [old.log_path, *old.save_indexes()]
+            paths.append(snapshots.write(self._disk, self.path, self.leo, self.producers))
+            self._save_epochs()
+            self._debt.rolled(self.leo, paths)
+            self._start_segment(self.leo, timestamp_ms)
+        if "compact" in self._settings.cleanup_policy:
+            self.flush()
+
+    def _start_segment(self, base: int, timestamp_ms: int) -> None:
+        self._active = Segment.create(self.files, self.path, base, timestamp_ms)
+        self.segments.add(self._active)
+        self._draw_roll()
+        self._changed = True
+
+    def _save_epochs(self) -> None:
+        if self.epochs.dirty:
+            self._disk.replace(f"{self.path}/{names.EPOCHS}", checkpoints.format_epochs(self.epochs.entries))
+            self.epochs.dirty = False
+
+    # -- syncing
+
+    def flush(self) -> None:
+        """Make everything in the log survive a power cut, and move the recovery point to the LEO."""
+        self.write()
+        if self.recovery_point >= self.leo and not self._debt:
+            return
+        with self._storing():
+            self._debt.pay(self._disk, [self._active.log_path])
+        self.recovery_point = self.leo
+
+    def sync_job(self) -> SyncJob | None:
+        """The sync of the rolled segments, for any thread; its `finish` moves the recovery point. None: not needed."""
+        return None if self.failed else self._debt.job(self._disk, self._synced)
+
+    def _synced(self, offset: int, error: OSError | None) -> None:
+        if error is not None and not self.failed:
+            try:
+                self._fail(error)
+            except StorageFailed:
+                return  # the owner was told
+        if error is None:
+            self.recovery_point = max(self.recovery_point, offset)
+
+    # -- shrinking
+
+    def truncate_to(self, offset: int) -> None:
+        """Drop every batch that holds `offset` or follows it, durably. The LEO may come to lie before `offset`."""
+        self.write()
+        if offset >= self.leo:
+            return
+        if offset <= self.log_start_offset:
+            self.truncate_fully_and_start_at(offset)
+            return
+        with self._storing():
+            self._lower_recovery_point(offset)
+            self._reader.forget()
+            for segment in reversed(list(self.segments)):
+                if segment.base < offset:
+                    break
+                self._retire(segment)
+            self._active = self.segments.active
+            self.leo = self._active.truncate(offset)
+            self._settle()
+            self.producers.clear()
+            kept = snapshots.offsets(self._disk, self.path)
+            start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers)
+            first = max(self.log_start_offset, 0 if start is None else start)
+            recovery.replay(self.segments, self.producers, first, self.leo)
+        self.flush()
+
+    def truncate_fully_and_start_at(self, offset: int, timestamp_ms: int = 0) -> None:
+        """Drop everything; the log is empty and begins at `offset`."""
+        self.write()
+        with self._storing():
+            lower = offset < self.log_start_offset
+            self.log_start_offset = offset
+            self._lower_recovery_point(offset, always=lower)
+            self._reader.forget()
+            for segment in reversed(list(self.segments)):
+                self._retire(segment)
+            self.leo = offset
+            self._start_segment(offset, timestamp_ms)
+            self.epochs.clear()
+            self.producers.clear()
+            self._settle()
+            self.recovery_point = offset
+        self.flush()
+
+    def _lower_recovery_point(self, offset: int, *, always: bool = False) -> None:
+        if self.recovery_point > offset or always:
+            self.recovery_point = min(offset, self.recovery_point)
+            self.owner.checkpoint_now(self)
+
+    def _settle(self) -> None:
+        """Bring everything else in line with a LEO that went back."""
+        self._written = self.leo
+        self.hw = min(self.hw, self.leo)
+        self.epochs.truncate_end(self.leo)
+        self._save_epochs()
+        for offset in snapshots.offsets(self._disk, self.path):
+            if offset > self.leo:
+                self._disk.remove(snapshots.path_of(self.path, offset))
+        self._changed = True
+        self._debt.add(self._active.log_path)
+
+    def _retire(self, segment: Segment) -> None:
+        """Take a segment out, durably; its files go after file.delete.delay.ms."""
+        segment.close()
+        for suffix in (*names.SEGMENT_SUFFIXES, names.SNAPSHOT):
+            path = segment.stem + suffix
+            if self._disk.exists(path):
+                self._disk.rename(path, path + names.DELETED)
+                self._doomed.append((None, path + names.DELETED))
+        # In order: were a crash to bring back one segment and not the next, the log would have a hole.
+        self._disk.sync_dir(self.path)
+        self.segments.remove(segment)
+        self._changed = True
+
+    def advance_log_start(self, offset: int) -> None:
+        """Move the log start offset forward, durably. Raises Rejected(OFFSET_OUT_OF_RANGE): beyond the LEO."""
+        self._check()
+        if offset > self.leo:
+            raise Rejected(ErrorCode.OFFSET_OUT_OF_RANGE, f"The log ends at {self.leo}, before {offset}.")
+        if offset > self.log_start_offset:
+            self._start_at(offset)
+            with self._storing():
+                self.owner.checkpoint_now(self)
+
+    def _start_at(self, offset: int) -> None:
+        self.log_start_offset = offset
+        self.hw = max(self.hw, offset)
+        self.epochs.truncate_start(offset)
+        self._changed = True
+
+    # -- upkeep
+
+    def tick(self, now_ms: int, timestamp_ms: int, hw: int, *, retain: bool = True) -> None:
+        """Do what is due: retention, delayed removals, the time-based flush, the expiry of producers."""
+        self._check()
+        self.hw = hw
+        with self._storing():
+            if retain:
+                self._apply_retention(timestamp_ms)
+                self.producers.expire(timestamp_ms, self._settings.producer_id_expiration_ms)
+            if self._doomed:
+                self._remove_doomed(now_ms)
+        if self.recovery_point >= self.leo:
+            self._flushed_ms = now_ms
+        elif now_ms - self._flushed_ms >= self._settings.flush_ms:
+            self.flush()
+            self._flushed_ms = now_ms
+
+    def _apply_retention(self, timestamp_ms: int) -> None:
+        count = retention.deletable(
+            self.segments,
+            self._settings,
+            leo=self.leo,
+            hw=self.hw,
+            log_start=self.log_start_offset,
+            timestamp_ms=timestamp_ms,
+            modified_ms=lambda segment: self._disk.modified_ms(segment.log_path),
+        )
+        if not count:
+            return
+        if count == len(self.segments):
+            self.roll(timestamp_ms)
+        self._reader.forget()
+        for segment in list(self.segments)[:count]:
+            log.info("Deleting segment %d of %s", segment.base, self.path)
+            self._retire(segment)
+        if self.segments[0].base > self.log_start_offset:
+            self._start_at(self.segments[0].base)
+
+    def _remove_doomed(self, now_ms: int) -> None:
+        delay = self._settings.file_delete_delay_ms
+        self._doomed = [(now_ms + delay if due is None else due, path) for due, path in self._doomed]
+        for due, path in self._doomed:
+            if due <= now_ms and self._disk.exists(path):  # type: ignore[operator]
+                self._disk.remove(path)
+        self._doomed = [(due, path) for due, path in self._doomed if due > now_ms]  # type: ignore[operator]
+
+    def close(self) -> None:
+        """Make everything durable, so that the next start needs no recovery; then close the files.
+
+        A log that failed is only closed. Raises StorageFailed.
+        """
+        if not self.failed:
+            self.write()
+        if not self.failed and (self._changed or self._debt):
+            with self._storing():
+                self._active.close_times()
+                for path in self._active.save_indexes():
+                    self._debt.add(path)
+                if self.leo > self.log_start_offset or len(self.producers):
+                    self._debt.add(snapshots.write(self._disk, self.path, self.leo, self.producers))
+                self._save_epochs()
+                self._debt.pay(self._disk, [self._active.log_path])
+            self.recovery_point = self.leo
+            self._changed = False
+        for segment in self.segments:
+            segment.close()

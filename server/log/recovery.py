@@ -1,0 +1,287 @@
+"""Opening a log that is on disk: after a clean stop by a look, after a crash by reading what may not be whole.
+
+Segments below the recovery point were synced before it moved, indexes, snapshots and epochs with them. Everything
+from the segment that holds the recovery point on is read: batches up to the first unsound one are kept, what follows
+is dropped, indexes, producers and epochs are built again. Removing goes from the end, one durable step after the
+other, so that a crash in the midst of it leaves less, never a hole.
+
+Files that a crash left half-way: `.deleted` and `.cleaned` go; a `.log.swap` is a compaction that was decided, and is
+finished.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from server.log import checkpoints, names, scan, snapshots
+from server.log.epochs import EpochCache
+from server.log.open_files import OpenFiles
+from server.log.producers import ProducerStates
+from server.log.segment import Segment
+from server.log.segments import Segments
+from server.model.errors import Rejected
+from server.model.log_settings import LogSettings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Loaded:
+    segments: Segments
+    log_start: int
+    leo: int
+    recovery_point: int
+    epochs: EpochCache
+    producers: ProducerStates
+    unsynced: list[str]  # paths written or trusted without a sync
+
+
+class _Loading:
+    def __init__(self, files: OpenFiles, folder: str, settings: LogSettings, timestamp_ms: int) -> None:
+        self.files, self.disk, self.folder, self.settings = files, files.disk, folder, settings
+        self.timestamp_ms = timestamp_ms
+        self.names: list[str] = []
+        self.segments: list[Segment] = []
+        self.snapshots: list[int] = []
+        self.leo = 0
+        self.epochs = EpochCache(lambda: self.leo)
+        self.producers = ProducerStates()
+        self.unsynced: list[str] = []
+        self.swapped: int | None = None  # the first segment whose compaction was finished just now
+
+    # -- files
+
+    def tidy(self) -> None:
+        """Finish or undo what was under way; `names` is what is left."""
+        found = self.disk.list(self.folder)
+        keep, swaps, dropped = [], [], False
+        for name in found:
+            parts = names.split(name)
+            if parts and parts[1].endswith((names.DELETED, names.CLEANED)):
+                self.disk.remove(f"{self.folder}/{name}")
+                dropped = True
+            elif parts and parts[1].endswith(names.SWAP):
+                swaps.append(name)
+            else:
+                keep.append(name)
+        if swaps:
+            self._finish_swaps(swaps)
+            keep = self.disk.list(self.folder)
+        elif dropped:
+            self.disk.sync_dir(self.folder)
+        self.names = keep
+
+    def _finish_swaps(self, swaps: list[str]) -> None:
+        """Put each compacted segment in the place of those it was made from; its indexes are built again."""
+        for name in swaps:
+            if not name.endswith(names.LOG + names.SWAP):
+                continue
+            base = end = int(name[: names.DIGITS])
+            path = f"{self.folder}/{names.stem(base)}{names.LOG}"
+            file = self.disk.open(path + names.SWAP)
+            try:
+                for _, head, _ in scan.batches(file, 0, file.size()):
+                    end = head.next_offset
+            finally:
+                file.close()
+            for other in self.disk.list(self.folder):
+                parts = names.split(other)
+                if parts and (base <= parts[0] < end or parts[0] == base) and parts[1] in names.SEGMENT_SUFFIXES:
+                    self.disk.remove(f"{self.folder}/{other}")
+            self.disk.sync_dir(self.folder)
+            self.disk.rename(path + names.SWAP, path)
+            self.disk.sync_dir(self.folder)
+            self.swapped = base if self.swapped is None else min(base, self.swapped)
+        for name in swaps:
+            if self.disk.exists(f"{self.folder}/{name}"):
+                self.disk.remove(f"{self.folder}/{name}")
+        self.disk.sync_dir(self.folder)
+
+    def find_segments(self) -> None:
+        found = [parts for name in self.names if (parts := names.split(name))]
+        bases = sorted(base for base, suffix in found if suffix == names.LOG)
+        known = set(bases)
+        for base, suffix in found:
+            if suffix in names.SEGMENT_SUFFIXES and base not in known:
+                log.warning("Removing %s%s of %s: it has no log", names.stem(base), suffix, self.folder)
+                self.disk.remove(f"{self.folder}/{names.stem(base)}{suffix}")
+        self.snapshots = sorted(base for base, suffix in found if suffix == names.SNAPSHOT)
+        for base in bases:
+            size = self.disk.size(f"{self.folder}/{names.stem(base)}{names.LOG}")
+            self.segments.append(Segment(self.files, self.folder, base, size, self.timestamp_ms))
+
+    def read_epochs(self) -> None:
+        path = f"{self.folder}/{names.EPOCHS}"
+        if names.EPOCHS not in self.names:
+            return
+        try:
+            entries = checkpoints.parse_epochs(self.disk.read(path))
+        except ValueError as error:
+            log.warning("Ignoring %s: %s", path, error)
+            return
+        self.epochs = EpochCache(lambda: self.leo, entries)
+
+    def drop(self, segments: list[Segment]) -> None:
+        """Remove segments, the last one first."""
+        for segment in reversed(segments):
+            segment.close()
+            for suffix in names.SEGMENT_SUFFIXES:
+                if self.disk.exists(segment.stem + suffix):
+                    self.disk.remove(segment.stem + suffix)
+            self.disk.sync_dir(self.folder)
+        gone = set(segments)
+        self.segments = [segment for segment in self.segments if segment not in gone]
+
+    # -- after a clean stop
+
+    def trust(self) -> bool:
+        """Take the end of the last segment as it is; False: it is not whole."""
+        try:
+            self.leo = self.segments[-1].next_offset()
+        except Rejected as damage:
+            log.warning("%s was stopped cleanly, and yet: %s", self.folder, damage)
+            return False
+        return True
+
+    def load_producers(self, end: int, log_start: int) -> None:
+        """Bring the producers to where they stood at offset `end`: a snapshot, and the batches behind it."""
+        start = snapshots.load(self.disk, self.folder, self.snapshots, end, self.producers)
+        after_ms = self.settings.producer_id_expiration_ms
+        self.producers.expire(self.timestamp_ms, after_ms)
+        first = max(start if start is not None else 0, log_start)
+        replay(Segments(self.segments), self.producers, first, end)
+        self.producers.expire(self.timestamp_ms, after_ms)
+
+    # -- after a crash
+
+    def recover(self, recovery_point: int, log_start: int) -> None:
+        """Read everything from the segment that holds `recovery_point` on."""
+        first = max(0, Segments(self.segments).floor(recovery_point))
+        base = self.segments[first].base
+        for offset in [offset for offset in self.snapshots if offset > base]:
+            self.disk.remove(snapshots.path_of(self.folder, offset))
+            self.snapshots.remove(offset)
+        self.load_producers(base, log_start)
+        self.leo = base
+        self.epochs.truncate_end(base)  # what follows, the batches know better
+        may_have_gaps = "compact" in self.settings.cleanup_policy or self.swapped is not None
+        for at in range(first, len(self.segments)):
+            segment = self.segments[at]
+            if at > first:
+                if segment.base < self.leo or (segment.base > self.leo and not may_have_gaps):
+                    log.warning("%s has a hole before offset %d; dropping what follows", self.folder, segment.base)
+                    self.drop(self.segments[at:])
+                    break
+                self.leo = segment.base
+                self.unsynced.append(snapshots.write(self.disk, self.folder, self.leo, self.producers))
+            end = self._recover_segment(segment)
+            active = at + 1 == len(self.segments)
+            if end < segment.size:
+                log.warning("Cutting %s at %d of %d bytes", segment.log_path, end, segment.size)
+                self.drop(self.segments[at + 1 :])
+                self._cut(segment, end)
+                active = True
+            if not active:
+                segment.close_times()
+                self.unsynced += segment.save_indexes()
+            self.unsynced.append(segment.log_path)
+            if active:
+                break
+        self.epochs.truncate_end(self.leo)
+
+    def _recover_segment(self, segment: Segment) -> int:
+        """Read a segment whole; return where its sound part ends."""
+        size = segment.size
+        segment.reset_indexes()
+        segment.reset_txns()
+        segment.size = 0
+        interval, epoch = self.settings.index_interval_bytes, self.epochs.latest
+        for _, head, data in scan.sound_batches(segment.file(), segment.base, size):
+            segment.note(head.size, head.last_offset, head.max_timestamp, interval)
+            if head.partition_leader_epoch > (-1 if epoch is None else epoch):
+                epoch = head.partition_leader_epoch
+                self.epochs.assign(epoch, head.base_offset)
+            try:
+                aborted = self.producers.replay(head, data, 0)
+            except Rejected as damage:  # the CRC is right: what cannot be read was written so
+                log.warning("%s at offset %d: %s", self.folder, head.base_offset, damage)
+                aborted = None
+            if aborted is not None:
+                segment.txns.add(aborted)
+            self.leo = head.next_offset
+        end, segment.size = segment.size, size
+        return end
+
+    def _cut(self, segment: Segment, end: int) -> None:
+        file = segment.file()
+        file.truncate(end)
+        file.sync()
+        segment.size = segment.written = end
+
+
+def replay(segments: Segments, producers: ProducerStates, start: int, end: int) -> None:
+    """Let the producers take note of the batches in [start, end) again; the transaction indexes are right already."""
+    if start >= end:
+        return
+    for at in range(segments.floor(start), len(segments)):
+        segment = segments[at]
+        if segment.base >= end:
+            return
+        found = segment.locate(max(start, segment.base)) if segment.written else None
+        if found is None:
+            continue
+        for _, head, data in scan.batches(segment.file(), found[0], segment.written):
+            if head.base_offset >= end:
+                return
+            if head.base_offset >= start:
+                producers.replay(head, data, 0)
+
+
+def load(
+    files: OpenFiles,
+    folder: str,
+    settings: LogSettings,
+    *,
+    recovery_point: int,
+    log_start: int,
+    clean: bool,
+    timestamp_ms: int,
+) -> Loaded:
+    """Open the log in `folder`, which exists. Raises OSError, Rejected."""
+    loading = _Loading(files, folder, settings, timestamp_ms)
+    loading.tidy()
+    loading.find_segments()
+    loading.read_epochs()
+    segments = loading.segments
+    if segments:
+        log_start = max(log_start, segments[0].base)
+        if loading.swapped is not None:
+            clean, recovery_point = False, min(recovery_point, loading.swapped)
+        if clean and loading.trust():
+            recovery_point = loading.leo
+            loading.load_producers(loading.leo, log_start)
+        else:
+            loading.recover(recovery_point, log_start)
+            recovery_point = min(recovery_point, loading.leo)
+        if loading.leo < log_start:
+            log.warning("%s ends at %d, before its start %d: it begins anew", folder, loading.leo, log_start)
+            loading.drop(loading.segments)
+    if not loading.segments:
+        for offset in loading.snapshots:
+            if files.disk.exists(snapshots.path_of(folder, offset)):
+                files.disk.remove(snapshots.path_of(folder, offset))
+        loading.segments = [Segment.create(files, folder, log_start, timestamp_ms)]
+        loading.unsynced.append(loading.segments[0].log_path)
+        loading.epochs.clear()
+        loading.producers.clear()
+        loading.leo = recovery_point = log_start
+    loading.epochs.truncate_end(loading.leo)
+    loading.epochs.truncate_start(log_start)
+    return Loaded(
+        Segments(loading.segments),
+        log_start,
+        loading.leo,
+        recovery_point,
+        loading.epochs,
+        loading.producers,
+        loading.unsynced,
+    )
