@@ -25,8 +25,14 @@ class Usage(Failure):
     framed = False
 
 
+class Setup(Failure):
+    """Settings, files or addresses that a command cannot begin its work with."""
+
+    framed = False
+
+
 class Unreachable(Failure):
-    """No broker answers, or none in time."""
+    """No broker answers, or none in time, or what answers is none."""
 
     framed = False
 

@@ -22,7 +22,7 @@ from typing import Any
 import click
 
 from kcli import KAFKA_VERSION, client, properties
-from kcli.errors import FAILED, SUCCESS, Failure, Usage
+from kcli.errors import FAILED, SUCCESS, Failure, Setup, Usage
 from kcli.properties import Connection
 from kcli.report import Report
 
@@ -202,15 +202,13 @@ class _Manners(click.Command):
         raise Usage(f"{name} is not a recognized option", _advice(f"--{name}", table, ""))
 
     def _unreadable(self, error: click.BadParameter, given: Given) -> Failure:
-        name = _name(error.param) if isinstance(error.param, click.Option) else None
-        if name is None or isinstance(error, click.MissingParameter):
+        if not isinstance(error.param, click.Option) or isinstance(error, click.MissingParameter):
             return Usage(error.format_message())
-        if isinstance(error.param, click.Option) and isinstance(error.param.type, click.Choice):
-            choices = ", ".join(map(str, error.param.type.choices))
-            return Failure(
-                f"Cannot parse argument '{given.values(name)[-1]}' of option {name}", f"Choose from {choices}."
-            )
-        return Failure(f"Cannot parse argument '{given.values(name)[-1]}' of option {name}")
+        name = _name(error.param)
+        told = f"Cannot parse argument '{given.values(name)[-1]}' of option {name}"
+        if isinstance(error.param.type, click.Choice):
+            return Setup(told, f"Choose from {', '.join(map(str, error.param.type.choices))}.")
+        return Failure(told)
 
 
 class Tool(_Manners):

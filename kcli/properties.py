@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from kcli.errors import Failure
+from kcli.errors import Setup
 
 Address = tuple[str, int]
 DEFAULT_BOOTSTRAP = "localhost:9092"
@@ -43,14 +43,14 @@ def parse(text: str) -> list[Entry]:
 
 
 def load(path: str) -> dict[str, str]:
-    """Read a properties file. Raises Failure when it cannot be read."""
+    """Read a properties file. Raises Setup when it cannot be read."""
     try:
         with open(path, encoding="utf-8") as file:
             return {entry.key: entry.value for entry in parse(file.read())}
     except OSError as error:
-        raise Failure(f"Cannot read {path}: {error.strerror}") from error
+        raise Setup(f"Cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise Failure(f"Cannot read {path}: it is not UTF-8 text") from error
+        raise Setup(f"Cannot read {path}: it is not UTF-8 text") from error
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
@@ -60,18 +60,18 @@ def pairs(texts: Iterable[str]) -> dict[str, str]:
 
 
 def addresses(text: str, setting: str = "bootstrap.servers") -> tuple[Address, ...]:
-    """Read `host:port,host:port`; an IPv6 host stands in brackets. Raises Failure in Kafka's words."""
+    """Read `host:port,host:port`; an IPv6 host stands in brackets. Raises Setup in Kafka's words."""
     found = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
         match = re.fullmatch(r"(?:[A-Za-z_]\w*://)?(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d+)", entry)
         if not match:
-            raise Failure(f"Invalid url in {setting}: {entry}", "Write it as HOST:PORT, e.g. localhost:9092.")
+            raise Setup(f"Invalid url in {setting}: {entry}", "Write it as HOST:PORT, e.g. localhost:9092.")
         host, port = match[1].strip("[]"), int(match[2])
         if not 0 < port < 65536:
-            raise Failure(f"Invalid port in {setting}: {entry}", "A port is a number from 1 to 65535.")
+            raise Setup(f"Invalid port in {setting}: {entry}", "A port is a number from 1 to 65535.")
         found.append((host, port))
     if not found:
-        raise Failure(f"No resolvable bootstrap urls given in {setting}", "Write it as HOST:PORT, e.g. localhost:9092.")
+        raise Setup(f"No resolvable bootstrap urls given in {setting}", "Write it as HOST:PORT, e.g. localhost:9092.")
     return tuple(found)
 
 
@@ -93,7 +93,7 @@ def context_path() -> str:
 
 
 def context() -> dict[str, str]:
-    """The current context: `bootstrap-server` and `command-config`, each only if set. Raises Failure if unreadable.
+    """The current context: `bootstrap-server` and `command-config`, each only if set. Raises Setup if unreadable.
 
     current = "prod"
     [contexts.prod]
@@ -109,13 +109,13 @@ def context() -> dict[str, str]:
         with open(path, "rb") as file:
             told = tomllib.load(file)
     except (OSError, ValueError) as error:
-        raise Failure(f"Cannot read {path}: {error}") from error
+        raise Setup(f"Cannot read {path}: {error}") from error
     name = told.get("current")
     if name is None:
         return {}
     chosen = told.get("contexts", {}).get(name)
     if not isinstance(chosen, dict):
-        raise Failure(f"{path}: the current context '{name}' is not in the file")
+        raise Setup(f"{path}: the current context '{name}' is not in the file")
     return {key: str(value) for key, value in chosen.items()}
 
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from kcli.errors import Failure, Unreachable
+from kcli.errors import Setup, Unreachable
 from kcli.properties import Address
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -24,11 +24,11 @@ def connect(address: Address, settings: Mapping[str, str], timeout_s: float) -> 
     """Open, encrypt and authenticate a connection; its time-out stays at `timeout_s`.
 
     raises  Unreachable: refused, unknown host, silent
-            Failure: a setting that is wrong or not supported, a certificate or password that is not accepted
+            Setup: a setting that is wrong or not supported, a certificate or password that is not accepted
     """
     protocol = settings.get("security.protocol", "PLAINTEXT").upper()
     if protocol not in PROTOCOLS:
-        raise Failure(f"security.protocol: {protocol} is not one of {', '.join(PROTOCOLS)}")
+        raise Setup(f"security.protocol: {protocol} is not one of {', '.join(PROTOCOLS)}")
     talk = _conversation(settings) if protocol.startswith("SASL") else None
     encrypt = _encryption(settings) if protocol.endswith("SSL") else None
     opened = _open(address, timeout_s)
@@ -74,10 +74,10 @@ def _encryption(settings: Mapping[str, str]) -> Any:
 
     for kind in ("ssl.truststore.type", "ssl.keystore.type"):
         if settings.get(kind, "PEM").upper() != "PEM":
-            raise Failure(f"{kind}={settings[kind]} is not supported", f"Convert the store to PEM and set {kind}=PEM.")
+            raise Setup(f"{kind}={settings[kind]} is not supported", f"Convert the store to PEM and set {kind}=PEM.")
     for key in ("ssl.keystore.key", "ssl.keystore.certificate.chain", "ssl.engine.factory.class", "ssl.provider"):
         if key in settings:
-            raise Failure(f"{key} is not supported", "Put key and certificates into the file of ssl.keystore.location.")
+            raise Setup(f"{key} is not supported", "Put key and certificates into the file of ssl.keystore.location.")
     try:
         context = ssl.create_default_context(
             cafile=settings.get("ssl.truststore.location"), cadata=settings.get("ssl.truststore.certificates")
@@ -90,7 +90,7 @@ def _encryption(settings: Mapping[str, str]) -> Any:
             )
     except OSError as error:  # an SSLError, too
         store = settings.get("ssl.truststore.location"), settings.get("ssl.keystore.location")
-        raise Failure(f"Cannot use the TLS files {' and '.join(filter(None, store))}: {error}") from error
+        raise Setup(f"Cannot use the TLS files {' and '.join(filter(None, store))}: {error}") from error
     return context
 
 
@@ -102,7 +102,7 @@ def _encrypted(opened: socket.socket, context: Any, address: Address) -> socket.
         raise Unreachable(f"The broker at {host}:{port} did not answer the TLS handshake in time") from error
     except OSError as error:
         reason = getattr(error, "verify_message", "") or error.strerror or str(error)
-        raise Failure(
+        raise Setup(
             f"TLS with {host}:{port} failed: {reason}", "Check security.protocol and the ssl.* settings."
         ) from error
     return wrapped
@@ -116,14 +116,14 @@ def _authenticate(opened: socket.socket, settings: Mapping[str, str], talk: "Tal
         answer = _ask(opened, SASL_HANDSHAKE, 1, client_id, _text(mechanism))
         (code,) = struct.unpack_from(">h", answer)
         if code:
-            raise Failure(f"The broker at {where} does not take {mechanism}: it knows {_mechanisms(answer)}")
+            raise Setup(f"The broker at {where} does not take {mechanism}: it knows {_mechanisms(answer)}")
         said = next(talk)
         while True:
             answer = _ask(opened, SASL_AUTHENTICATE, 0, client_id, struct.pack(">i", len(said)) + said)
             code, length = struct.unpack_from(">hh", answer)
             if code:
                 why = answer[4 : 4 + length].decode(errors="replace") if length > 0 else "no reason given"
-                raise Failure(f"Authentication at {where} failed: {why}")
+                raise Setup(f"Authentication at {where} failed: {why}")
             at = 4 + max(length, 0)
             (size,) = struct.unpack_from(">i", answer, at)
             said = talk.send(answer[at + 4 : at + 4 + size])
@@ -132,7 +132,7 @@ def _authenticate(opened: socket.socket, settings: Mapping[str, str], talk: "Tal
     except TimeoutError as error:
         raise Unreachable(f"The broker at {where} did not answer the SASL handshake in time") from error
     except (OSError, struct.error) as error:
-        raise Failure(f"The broker at {where} broke the SASL handshake off", "Check security.protocol.") from error
+        raise Setup(f"The broker at {where} broke the SASL handshake off", "Check security.protocol.") from error
 
 
 Talk = Generator[bytes, bytes, None]
@@ -142,11 +142,11 @@ def _conversation(settings: Mapping[str, str]) -> Talk:
     """The client's side of the mechanism: yields what to say, is sent what was answered, ends when satisfied."""
     mechanism = settings.get("sasl.mechanism", "GSSAPI")
     if mechanism != "PLAIN" and mechanism not in SCRAM:
-        raise Failure(f"sasl.mechanism: {mechanism} is not supported", f"Choose from PLAIN, {', '.join(SCRAM)}.")
+        raise Setup(f"sasl.mechanism: {mechanism} is not supported", f"Choose from PLAIN, {', '.join(SCRAM)}.")
     jaas = settings.get("sasl.jaas.config", "")
     found = _jaas(jaas)
     if "username" not in found or "password" not in found:
-        raise Failure(
+        raise Setup(
             "sasl.jaas.config does not name a username and a password",
             'Write e.g. sasl.jaas.config=...ScramLoginModule required username="ann" password="secret";',
         )
@@ -185,10 +185,10 @@ def scram(algorithm: str, user: str, password: str, nonce: Callable[[], str]) ->
     server_first = (yield f"n,,{first}".encode()).decode()
     told = dict(part.split("=", 1) for part in server_first.split(",") if "=" in part)
     if not {"r", "s", "i"} <= told.keys() or not told["r"].startswith(mine) or told["r"] == mine:
-        raise Failure("The broker's SCRAM answer is not for this conversation")
+        raise Setup("The broker's SCRAM answer is not for this conversation")
     rounds = int(told["i"])
     if not 4096 <= rounds <= 1_000_000:  # below: the standard's floor; above: a server that wants to keep us busy
-        raise Failure(f"The broker's SCRAM answer asks for {rounds} iterations")
+        raise Setup(f"The broker's SCRAM answer asks for {rounds} iterations")
     salted = hashlib.pbkdf2_hmac(algorithm, password.encode(), base64.b64decode(told["s"]), rounds)
     without_proof = f"c=biws,r={told['r']}"
     signed = f"{first},{server_first},{without_proof}"
@@ -198,7 +198,7 @@ def scram(algorithm: str, user: str, password: str, nonce: Callable[[], str]) ->
     server_final = yield f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
     expected = b"v=" + base64.b64encode(mac(mac(salted, "Server Key"), signed))
     if not hmac.compare_digest(server_final, expected):
-        raise Failure("The broker could not prove that it knows the password, so it is not trusted")
+        raise Setup("The broker could not prove that it knows the password, so it is not trusted")
 
 
 def _text(text: str) -> bytes:

@@ -1,6 +1,6 @@
 """The Admin port and its adapter over the Kafka protocol; the only place that knows kafka-python."""
 
-from kcli.client.admin import KafkaAdmin, connect, uuid_of
+from kcli.client.admin import KafkaAdmin, connect
 from kcli.client.port import PAGE, Admin
 
-__all__ = ["PAGE", "Admin", "KafkaAdmin", "connect", "uuid_of"]
+__all__ = ["PAGE", "Admin", "KafkaAdmin", "connect"]

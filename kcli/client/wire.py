@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from kcli import sockets
-from kcli.errors import Failure, Refused, Unreachable
+from kcli.errors import Refused, Unreachable
 from kcli.properties import Address
 
 MAX_ANSWER_BYTES = 512 * 1024 * 1024
@@ -37,7 +37,7 @@ class Wire:
     def __init__(
         self, address: Address, settings: Mapping[str, str], connect_s: float, timeout_s: float, clock: Clock
     ) -> None:
-        """Connect within `connect_s`, negotiate within `timeout_s`. Raises Unreachable, Failure."""
+        """Connect within `connect_s`, negotiate within `timeout_s`. Raises Unreachable, Setup."""
         self.address, self._clock = address, clock
         self._client_id = settings.get("client.id", "kcli").encode()
         self._correlation = 0
@@ -74,7 +74,7 @@ class Wire:
         try:
             return response.decode(answer[_tags_end(answer) :] if flexible else answer, version=version)
         except (struct.error, IndexError, ValueError) as error:
-            raise Failure(
+            raise Unreachable(
                 f"The broker at {self.named} sent an answer to {name} that cannot be read: {error}"
             ) from error
 
@@ -104,7 +104,7 @@ class Wire:
             self._socket.sendall(struct.pack(">i", len(frame)) + frame)
             (size,) = struct.unpack(">i", self._receive(4, deadline))
             if not 4 <= size <= MAX_ANSWER_BYTES:
-                raise Failure(f"What answers at {self.named} does not speak Kafka's protocol", "Check the port.")
+                raise Unreachable(f"What answers at {self.named} does not speak Kafka's protocol", "Check the port.")
             answer = memoryview(self._receive(size, deadline))
         except TimeoutError as error:
             raise Silence(f"The broker at {self.named} did not answer {name} within {timeout_s:g} s") from error
@@ -114,7 +114,7 @@ class Wire:
                 "Check security.protocol: a TLS port hangs up on plain clients." if key == API_VERSIONS else None,
             ) from error
         if struct.unpack_from(">i", answer)[0] != self._correlation:
-            raise Failure(f"What answers at {self.named} does not speak Kafka's protocol", "Check the port.")
+            raise Unreachable(f"What answers at {self.named} does not speak Kafka's protocol", "Check the port.")
         return answer[4:]
 
     def _receive(self, size: int, deadline: float) -> bytearray:

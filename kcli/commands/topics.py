@@ -221,7 +221,8 @@ def _chosen(
     **_: Any,
 ) -> tuple[Topic, ...]:
     """The topics that are meant. Raises Failure if there is none and there should be."""
-    if topic_id is not None and topic_id != ZERO_ID:
+    topic_id = ZERO_ID if topic_id is None else plan.topic_id(topic_id)
+    if topic_id != ZERO_ID:
         found = admin.describe_topics_by_id([topic_id])
         expected, missing = True, f"TopicId '{topic_id}' does not exist as expected"
     else:

@@ -97,6 +97,25 @@ def configs(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def topic_id(text: str) -> str:
+    """Check an id as Kafka reads it: 16 bytes in URL-safe base64. Raises Failure in Kafka's words."""
+    if len(text) > 24:
+        raise Failure(f"Input string with prefix `{text[:24]}` is too long to be decoded as a base64 UUID")
+    digits = text.rstrip("=")
+    strange = next((one for one in digits if not (one.isascii() and (one.isalnum() or one in "-_"))), None)
+    if strange:
+        raise Failure(f"Illegal base64 character {ord(strange):x}")
+    if len(digits) % 4 == 1:
+        raise Failure("Last unit does not have enough valid bits")
+    size = len(digits) * 3 // 4
+    if size != 16:
+        raise Failure(
+            f"Input string `{text}` decoded as {size} bytes, which is not equal to the expected 16 bytes "
+            "of a base64-encoded UUID"
+        )
+    return digits
+
+
 def _normalised(expression: str) -> str:
     return expression.strip().replace(",", "|").replace(" ", "").strip("'\"")
 
