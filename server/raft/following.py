@@ -82,7 +82,7 @@ class Following:
         replica = self._replica
         match replica.role:
             case Follower(leader=Peer() as leader, deadline_ms=deadline):
-                if replica.is_voter or replica.now_ms < deadline:
+                if replica.stands or replica.now_ms < deadline:
                     return leader
         known = [replica.voter_peer(node) for node in sorted(replica.voters.ids - {replica.me.id})]
         choices = [*replica.bootstrap, *(peer for peer in known if peer is not None)]

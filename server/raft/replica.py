@@ -54,6 +54,12 @@ class Replica:
         return self.me in self.voters
 
     @property
+    def stands(self) -> bool:
+        """Whether this node stands for election: it votes, or may yet be needed by those who have not heard that it
+        does not. A leader that removed itself can have the only log that can win. (Ongaro's dissertation, 4.2.2.)"""
+        return self.history.may_hold(self.me, self.log.high_watermark)
+
+    @property
     def leader_id(self) -> NodeId | None:
         """The leader of the epoch, to be told to others. A leader that resigned is none."""
         return None if isinstance(self.role, Resigned) else self.state.leader_id
@@ -99,7 +105,7 @@ class Replica:
         elif leader is not None:
             self.role = Follower(leader, self.voter_peer(leader), self.now_ms + self.settings.fetch_timeout_ms)
         else:
-            self.role = Unattached(self.election_timeout_ms() if self.is_voter else None)
+            self.role = Unattached(self.election_timeout_ms() if self.stands else None)
         if self.is_voter and len(self.voters) == 1:
             self.to_prospective()
         else:
@@ -118,7 +124,7 @@ class Replica:
             assert voted is None or self.state.voted in (None, voted)
             voted = voted or self.state.voted
         deadline = None
-        if self.is_voter:
+        if self.stands:
             running = None if patient or isinstance(self.role, Leader | Resigned) else self.role.deadline_ms
             deadline = self.election_timeout_ms() if running is None else running
         self._enter(Unattached(deadline), ElectionState(epoch, None, voted))
@@ -132,18 +138,21 @@ class Replica:
         self._enter(Follower(leader_id, peer, deadline), ElectionState(epoch, leader_id, voted))
 
     def to_prospective(self) -> None:
-        assert self.is_voter
+        assert self.stands
         role = Prospective(self.election_timeout_ms(), self._ballot())
         self._enter(role, self.state)
-        if len(role.ballot.granted) >= self.voters.majority:
+        if self.has_won(role.ballot):
             self.to_candidate()
 
     def to_candidate(self) -> None:
-        assert self.is_voter
+        assert self.stands
         role = Candidate(self.election_timeout_ms(), self._ballot())
         self._enter(role, ElectionState(RaftEpoch(self.epoch + 1), None, self.me))
-        if len(role.ballot.granted) >= self.voters.majority:
+        if self.has_won(role.ballot):
             self.to_leader()
+
+    def has_won(self, ballot: Ballot) -> bool:
+        return len(ballot.granted & self.voters.ids) >= self.voters.majority
 
     def to_leader(self) -> None:
         assert isinstance(self.role, Candidate)

@@ -165,6 +165,13 @@ class VoterHistory:
             case control.KRaftVersion(kraft_version):
                 self._versions.append((offset, kraft_version))
 
+    def may_hold(self, key: ReplicaKey, high_watermark: int) -> bool:
+        """True if `key` votes in the latest set, or in one that may turn out to be the last that was committed."""
+        sets = [(-1, self._static), *self._sets]
+        followed_at = [offset for offset, _ in sets[1:]]
+        uncommitted = [voters for (_, voters), end in zip(sets, followed_at, strict=False) if end >= high_watermark]
+        return any(key in voters for voters in (*uncommitted, self.latest))
+
     def replace_static(self, voters: VoterSet) -> None:
         """Take other addresses for the configured voters: kraft.version 0 keeps them in memory only."""
         self._static = voters

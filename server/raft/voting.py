@@ -82,7 +82,7 @@ class Voting:
     def _count(self, ballot: Ballot) -> None:
         replica = self._replica
         voters = replica.voters
-        if len(ballot.granted & voters.ids) >= voters.majority:
+        if replica.has_won(ballot):
             if isinstance(replica.role, Prospective):
                 replica.to_candidate()
             else:
@@ -195,13 +195,13 @@ class Voting:
             case Resigned():
                 # The epoch after: in its own, a former leader must not vote.
                 replica.to_unattached(RaftEpoch(replica.epoch + 1))
-            case Unattached() as unattached if not replica.is_voter:
+            case Unattached() as unattached if not replica.stands:
                 unattached.deadline_ms = None
-            case Follower() if not replica.is_voter:
+            case Follower() if not replica.stands:
                 pass  # an observer looks for the leader elsewhere, see Following
-            case Prospective() if replica.is_voter:
+            case Prospective() if replica.stands:
                 self._stand_back()
-            case _ if replica.is_voter:
+            case _ if replica.stands:
                 replica.to_prospective()
             case _:
                 self._stand_back()
@@ -243,6 +243,6 @@ class Voting:
                 return min(deadline, *ballot.due_ms.values(), deadline)
             case Resigned(deadline_ms=deadline, due_ms=due) if deadline is not None:
                 return min(deadline, *due.values(), deadline)
-            case Follower(deadline_ms=deadline) if not self._replica.is_voter:
+            case Follower(deadline_ms=deadline) if not self._replica.stands:
                 return None
         return role.deadline_ms
