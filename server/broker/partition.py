@@ -145,15 +145,16 @@ class Partition:
 
     # appends
 
-    def stage(self, data: Buffer, *, all_replicas: bool, origin: Origin) -> Appended:
-        """Check and take batches; they are in the log after the next `write`.
+    def stage(self, data: Buffer, *, all_replicas: bool, origin: Origin, zstd: bool = True) -> Appended:
+        """Check and take a batch; it is in the log after the next `write`, and till then a writable buffer must stay.
 
-        Raises Rejected also with what is wrong with the batches, and NOT_ENOUGH_REPLICAS.
+        zstd    whether the client's version of Produce knows that compression
+        raises  Rejected also with what is wrong with the batch, and NOT_ENOUGH_REPLICAS
         """
         leader = self.leading()
         if all_replicas and leader.below_min_isr:
             raise Rejected(ErrorCode.NOT_ENOUGH_REPLICAS)
-        appended = self.log.stage(data, leader.epoch, self._clock.timestamp_ms(), origin=origin)
+        appended = self.log.stage(data, leader.epoch, self._clock.timestamp_ms(), origin=origin, zstd=zstd)
         self._staged_bytes += len(data)
         if not self._touched:
             self._touched = True
@@ -202,6 +203,7 @@ class Partition:
 
     def _committed(self, hw: int) -> None:
         size, self._uncommitted_bytes = self._uncommitted_bytes, 0
+        self.log.hw = hw
         if self.commits:
             self.commits.committed(hw)
         if self.polls:

@@ -28,7 +28,7 @@ from server.log.log import Origin
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import INTERNAL_TOPICS, NO_LEADER, LeaderEpoch, NodeId
 from server.net.answers import AfterWrite, Disconnect
-from server.records.batch import CODEC_MASK, TRANSACTIONAL, ZSTD, RecordsRejected
+from server.records.batch import TRANSACTIONAL, RecordsRejected
 from server.wire.messages.produce import (
     BatchIndexAndErrorMessage,
     LeaderIdAndEpoch,
@@ -90,15 +90,14 @@ def _stage(
     try:
         partition = broker.partition(topic, data.index)
         records = data.records if data.records is not None else b""
-        if len(records) > ATTRIBUTES_AT:
-            attributes = records[ATTRIBUTES_AT]
-            if attributes & CODEC_MASK == ZSTD and ctx.api_version < FIRST_ZSTD_VERSION:
-                raise Rejected(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-            if attributes & TRANSACTIONAL or request.transactional_id is not None:
-                raise Rejected(ErrorCode.INVALID_TXN_STATE)
+        if request.transactional_id is not None or (
+            len(records) > ATTRIBUTES_AT and records[ATTRIBUTES_AT] & TRANSACTIONAL
+        ):
+            raise Rejected(ErrorCode.INVALID_TXN_STATE)
         if partition.topic in INTERNAL_TOPICS:
             raise Rejected(ErrorCode.INVALID_TOPIC_EXCEPTION)
-        done = partition.stage(records, all_replicas=request.acks == ALL, origin=Origin.CLIENT)
+        zstd = ctx.api_version >= FIRST_ZSTD_VERSION
+        done = partition.stage(records, all_replicas=request.acks == ALL, origin=Origin.CLIENT, zstd=zstd)
     except Rejected as e:
         return _refused(broker, ctx, topic, data.index, e, response)
     row = PartitionProduceResponse(data.index, 0, done.base_offset, done.append_time_ms, done.log_start_offset)
