@@ -95,6 +95,7 @@ def test_unknown_tags_are_skipped() -> None:
         (FLEXIBLE, "ffffffff0f", "ends before Flexible.name"),
         (FLEXIBLE, "ffffffff1f", "larger than 32 bits"),
         (FLEXIBLE, "8080808080808001", "longer than 5 bytes"),
+        (FLEXIBLE, "808080808000", "longer than 5 bytes"),
         (FLEXIBLE, "80" * 1000, "longer than 5 bytes"),
         (FLEXIBLE, "01" + "ffffffff0f", "ends before Flexible.numbers"),
         (FLEXIBLE, "01" + "01" + "ffffffff0f", "ends before Flexible tags"),

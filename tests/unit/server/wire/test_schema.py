@@ -15,7 +15,7 @@ ZERO = UUID(int=0)
 TEXTS = (Path(__file__).parent / "record_texts.txt").read_text().splitlines()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Endpoint:
     name: str = ""
     host: str = ""
@@ -77,6 +77,19 @@ def test_a_nullable_struct_has_a_marker() -> None:
     assert written(tagged, Change(1)) == "00000001" + "00"
     assert written(tagged, there) == "00000001" + "01" + "00" + "08" + "01" + "0261" + "0262" + "0102" + "00"
     assert decoder(tagged)(bytes.fromhex("00000001" + "01" + "00" + "01" + "00"), 0)[0] == Change(1)
+
+
+def test_null_in_a_tagged_field_that_defaults_to_something() -> None:
+    holder = make_dataclass(
+        "Holder", [("end", Endpoint | None, Endpoint("a")), ("ids", object, ()), ("n", str | None, "")]
+    )
+    inner = "{name compact string, host compact string, port uint16, <tags>}"
+    text = f"<tags 0: end nullable {inner}, 1: ids compact nullable []int8, 2: n compact nullable string>"
+    struct = parse("Holder", text, holder, {"end": Endpoint})
+    assert written(struct, holder()) == "00"
+    assert written(struct, holder(Endpoint("a"))) == "00"
+    assert written(struct, holder(None, None, None)) == "03" + "000100" + "010100" + "020100"
+    assert written(struct, holder(Endpoint("a"), (1,), "é")) == "02" + "01020201" + "020303c3a9"
 
 
 def test_a_legacy_string_in_a_flexible_struct() -> None:
