@@ -372,5 +372,14 @@ class LogFolder:
                 self._debt.pay(self._disk, [self._active.log_path])
             self.recovery_point = self.leo
             self._changed = False
+        self._close_files()
+
+    def abandon(self) -> None:
+        """Close the files and refuse everything from now on: the log is being deleted."""
+        self.failed = True
+        self._close_files()
+
+    def _close_files(self) -> None:
+        self._pending.clear()
         for segment in self.segments:
             segment.close()

@@ -162,7 +162,6 @@ class _Loading:
             self.snapshots.remove(offset)
         self.load_producers(base, log_start)
         self.leo = base
-        self.epochs.truncate_end(base)  # what follows, the batches know better
         may_have_gaps = "compact" in self.settings.cleanup_policy or self.swapped is not None
         for at in range(first, len(self.segments)):
             segment = self.segments[at]
@@ -194,12 +193,15 @@ class _Loading:
         segment.reset_indexes()
         segment.reset_txns()
         segment.size = 0
-        interval, epoch = self.settings.index_interval_bytes, self.epochs.latest
+        interval, epochs = self.settings.index_interval_bytes, self.epochs
         for _, head, data in scan.sound_batches(segment.file(), segment.base, size):
             segment.note(head.size, head.last_offset, head.max_timestamp, interval)
-            if head.partition_leader_epoch > (-1 if epoch is None else epoch):
-                epoch = head.partition_leader_epoch
-                self.epochs.assign(epoch, head.base_offset)
+            epoch = head.partition_leader_epoch
+            if epoch >= 0 and epochs.epoch_of(head.base_offset) != epoch:
+                # The checkpoint is older than a truncation: the batches know better.
+                epochs.truncate_end(head.base_offset)
+                if epochs.latest is None or epochs.latest < epoch:
+                    epochs.assign(epoch, head.base_offset)
             try:
                 aborted = self.producers.replay(head, data, 0)
             except Rejected as damage:  # the CRC is right: what cannot be read was written so

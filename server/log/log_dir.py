@@ -1,0 +1,289 @@
+"""One log directory: its lock, its identity, its logs and their checkpoints.
+
+When a disk operation fails here, the directory goes offline with all its logs; a node lives on with the others.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from server.log import checkpoints, meta_properties, names
+from server.log.checkpoints import PartitionName
+from server.log.folder import LogFolder, StorageFailed
+from server.log.log import Log
+from server.log.meta_properties import MetaProperties, NotFormatted, UnusableDirectory
+from server.log.open_files import OpenFiles
+from server.model.errors import Rejected
+from server.model.ids import METADATA_TOPIC, DirectoryId
+from server.model.log_settings import LogSettings
+from server.ports import Lock, Rng
+
+log = logging.getLogger(__name__)
+LOCK = ".lock"
+
+
+class Marks(NamedTuple):
+    """What a directory's checkpoints say, by topic and partition."""
+
+    recovery_points: dict[PartitionName, int]
+    log_starts: dict[PartitionName, int]
+    hws: dict[PartitionName, int]
+
+
+class LogDir:
+    def __init__(self, files: OpenFiles, path: str, rng: Rng, on_offline: Callable[["LogDir"], None]) -> None:
+        self.path = path
+        self.meta: MetaProperties | None = None
+        self.logs: dict[PartitionName, Log] = {}
+        self.metadata_log: Log | None = None
+        self.offline: str | None = None  # why
+        self._files, self._disk, self._rng = files, files.disk, rng
+        self._on_offline = on_offline
+        self._lock: Lock | None = None
+        self._doomed: list[tuple[int, str]] = []  # (when to remove, folder)
+        self._found_doomed: list[str] = []
+        self._last_written: dict[str, bytes] = {}
+        self._named: set[PartitionName] = set()  # in the checkpoints as they were written last
+
+    @property
+    def directory_id(self) -> DirectoryId | None:
+        return self.meta.directory_id if self.meta else None
+
+    def __iter__(self) -> Iterator[Log]:
+        """All its logs, the metadata log with them."""
+        yield from list(self.logs.values())
+        if self.metadata_log is not None:
+            yield self.metadata_log
+
+    # -- identity
+
+    def claim(self) -> None:
+        """Lock it and read meta.properties. Raises UnusableDirectory; an OSError takes it offline."""
+        if not self._disk.is_dir(self.path):
+            raise NotFormatted(f"Log directory {self.path} does not exist. {_FORMAT}")
+        try:
+            self._lock = self._disk.lock(f"{self.path}/{LOCK}")
+        except BlockingIOError as error:
+            raise UnusableDirectory(
+                f"Log directory {self.path} is in use: another process holds {self.path}/{LOCK}."
+            ) from error
+        path = f"{self.path}/{meta_properties.FILE}"
+        try:
+            text = self._disk.read(path).decode("utf-8")
+        except FileNotFoundError as error:
+            raise NotFormatted(f"Log directory {self.path} is not formatted. {_FORMAT}") from error
+        except UnicodeDecodeError as error:
+            raise UnusableDirectory(f"Cannot read {path}: it is not text.") from error
+        self.meta = meta_properties.parse(text, path)
+        if self.meta.version == 0:
+            raise UnusableDirectory(f"{path} was written for ZooKeeper mode, which is gone. {_FORMAT}")
+
+    def adopt(self, meta: MetaProperties, timestamp_ms: int) -> None:
+        """Write this identity into the directory."""
+        self.meta = meta
+        self._disk.replace(f"{self.path}/{meta_properties.FILE}", meta_properties.format(meta, timestamp_ms).encode())
+
+    # -- logs
+
+    def load(
+        self,
+        settings_of: Callable[[str], LogSettings],
+        now_ms: int,
+        timestamp_ms: int,
+    ) -> None:
+        """Open every log. An OSError takes the directory offline."""
+        try:
+            clean = self._take_clean_mark()
+            marks = self._read_marks()
+            for name in self._disk.list(self.path):
+                found = names.parse_folder(name)
+                if found is None or found.topic == METADATA_TOPIC or not self._disk.is_dir(f"{self.path}/{name}"):
+                    continue
+                if found.mark == names.FOLDER_DELETED:
+                    self._found_doomed.append(f"{self.path}/{name}")
+                elif found.mark:
+                    log.warning("Leaving %s/%s alone", self.path, name)
+                else:
+                    self._load_log(
+                        name, (found.topic, found.partition), settings_of, marks, clean, now_ms, timestamp_ms
+                    )
+            # A crash in recovery leaves checkpoints that are right; the first append afterwards would not.
+            self.checkpoint()
+        except OSError as error:
+            self.fail(error)
+
+    def _load_log(
+        self,
+        name: str,
+        key: PartitionName,
+        settings_of: Callable[[str], LogSettings],
+        marks: Marks,
+        clean: bool,
+        now_ms: int,
+        timestamp_ms: int,
+    ) -> None:
+        try:
+            opened = Log.open(
+                self._disk,
+                f"{self.path}/{name}",
+                settings_of(key[0]),
+                recovery_point=marks.recovery_points.get(key, 0),
+                log_start_offset=marks.log_starts.get(key, 0),
+                clean_shutdown=clean,
+                now_ms=now_ms,
+                timestamp_ms=timestamp_ms,
+                files=self._files,
+                owner=self,
+                jitter=self._rng.below,
+            )
+        except Rejected as damage:
+            log.error("Cannot open the log in %s/%s: %s", self.path, name, damage)
+            return
+        opened.hw = min(max(marks.hws.get(key, 0), opened.log_start_offset), opened.leo)
+        self.logs[key] = opened
+
+    def create(
+        self,
+        key: PartitionName,
+        settings: LogSettings,
+        **given: object,
+    ) -> Log:
+        """Open a log that is not loaded, made if need be. Raises OSError, Rejected."""
+        if key in self._named:
+            self.checkpoint()  # an earlier log of this name must not lend it its offsets
+        opened = Log.open(
+            self._disk,
+            f"{self.path}/{names.folder(*key)}",
+            settings,
+            recovery_point=0,
+            log_start_offset=0,
+            clean_shutdown=False,
+            files=self._files,
+            owner=self,
+            jitter=self._rng.below,
+            **given,  # type: ignore[arg-type]
+        )
+        if key[0] == METADATA_TOPIC:
+            self.metadata_log = opened
+        else:
+            self.logs[key] = opened
+        return opened
+
+    def delete(self, key: PartitionName, now_ms: int) -> None:
+        """Take a log away: its folder gets another name now, and goes later. Raises OSError."""
+        doomed = self.logs.pop(key)
+        delay_ms = doomed.settings.file_delete_delay_ms
+        doomed.abandon()
+        name = names.marked_folder(*key, self._rng.uuid().hex, names.FOLDER_DELETED)
+        self._disk.rename(doomed.path, f"{self.path}/{name}")
+        self._disk.sync_dir(self.path)
+        self._doomed.append((now_ms + delay_ms, f"{self.path}/{name}"))
+
+    def remove_doomed(self, now_ms: int) -> None:
+        """Remove the folders whose time has come; those that a crash left behind, at once."""
+        due = [path for when, path in self._doomed if when <= now_ms] + self._found_doomed
+        self._doomed = [(when, path) for when, path in self._doomed if when > now_ms]
+        self._found_doomed = []
+        for path in due:
+            if self._disk.is_dir(path):
+                self._disk.remove_tree(path)
+
+    # -- failing
+
+    def fail(self, error: OSError) -> None:
+        """Go offline: fence every log here, and tell."""
+        if self.offline is None:
+            self.offline = error.strerror or str(error)
+            log.error("Log directory %s goes offline: %s", self.path, error)
+            for each in self:
+                each.failed = True
+                each.close()
+            self._on_offline(self)
+
+    def log_failed(self, log: LogFolder, error: OSError) -> None:
+        self.fail(error)
+
+    def checkpoint_now(self, log: LogFolder) -> None:
+        self.checkpoint()
+
+    # -- checkpoints
+
+    def _take_clean_mark(self) -> bool:
+        """Whether the last stop was clean; the mark is gone afterwards, before anything changes."""
+        path = f"{self.path}/{checkpoints.CLEAN_SHUTDOWN}"
+        if not self._disk.exists(path):
+            return False
+        self._disk.remove(path)
+        self._disk.sync_dir(self.path)
+        return True
+
+    def _read_marks(self) -> Marks:
+        return Marks(
+            self._read_offsets(checkpoints.RECOVERY_POINTS),
+            self._read_offsets(checkpoints.LOG_STARTS),
+            self._read_offsets(checkpoints.HIGH_WATERMARKS),
+        )
+
+    def _read_offsets(self, name: str) -> dict[PartitionName, int]:
+        path = f"{self.path}/{name}"
+        try:
+            data = self._disk.read(path)
+            found = checkpoints.parse_offsets(data)
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:  # without it more is recovered, never less
+            log.warning("Ignoring %s: %s", path, error)
+            return {}
+        self._last_written[name] = data
+        self._named |= set(found)
+        return found
+
+    def checkpoint(self) -> None:
+        """Write recovery points, log start offsets and high watermarks, durably. Raises OSError."""
+        logs = self.logs
+        self._write(
+            checkpoints.RECOVERY_POINTS, ((topic, index, each.recovery_point) for (topic, index), each in logs.items())
+        )
+        self._write(
+            checkpoints.LOG_STARTS,
+            (
+                (topic, index, each.log_start_offset)
+                for (topic, index), each in logs.items()
+                if each.log_start_offset > each.segments[0].base
+            ),
+        )
+        self._write(checkpoints.HIGH_WATERMARKS, ((topic, index, each.hw) for (topic, index), each in logs.items()))
+        self._named = set(logs)
+
+    def _write(self, name: str, rows: Iterator[tuple[str, int, int]]) -> None:
+        data = checkpoints.format_offsets(rows)
+        if self._last_written.get(name) != data:
+            self._disk.replace(f"{self.path}/{name}", data)
+            self._last_written[name] = data
+
+    # -- the end
+
+    def close(self, broker_epoch: int, *, mark: bool = True) -> None:
+        """Close every log; if all went well, leave the mark that the next start needs no recovery."""
+        if self.offline is None:
+            try:
+                for each in self:
+                    each.close()
+                if mark:
+                    self.checkpoint()
+                    self._disk.replace(
+                        f"{self.path}/{checkpoints.CLEAN_SHUTDOWN}", checkpoints.format_clean_shutdown(broker_epoch)
+                    )
+            except StorageFailed:
+                pass  # it went offline, and that was logged
+            except OSError as error:
+                self.fail(error)
+        self.release()
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+_FORMAT = "Run `kcli storage format -t CLUSTER_ID -c CONFIG` first."
