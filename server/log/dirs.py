@@ -1,9 +1,9 @@
 """All log directories of a node.
 
-    dirs = LogDirs(disk, paths, rng=rng, metadata_dir=paths[0])
-    dirs.claim(node_id, timestamp_ms)                     # locks, meta.properties
-    metadata = dirs.open_metadata_log(settings, ...)      # which tells the topics' settings
-    dirs.load(settings_of, now_ms, timestamp_ms)
+    dirs = LogDirs(disk, clock, rng, paths, metadata_dir=paths[0])
+    dirs.claim(node_id)                              # locks, meta.properties
+    metadata = dirs.open_metadata_log(settings)      # which tells the topics' settings
+    dirs.load(settings_of)
     ...
     dirs.close(broker_epoch)
 
@@ -25,7 +25,7 @@ from server.log.sync import SyncJob
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import METADATA_TOPIC, METADATA_TOPIC_ID, DirectoryId, TopicId
 from server.model.log_settings import LogSettings
-from server.ports import Disk, Rng
+from server.ports import Clock, Disk, Rng
 
 CHECKPOINT_MS = 5_000
 RETENTION_CHECK_MS = 300_000
@@ -57,9 +57,10 @@ class LogDirs:
     def __init__(
         self,
         disk: Disk,
+        clock: Clock,
+        rng: Rng,
         paths: Sequence[str],
         *,
-        rng: Rng,
         metadata_dir: str | None = None,
         max_open_files: int = MAX_OPEN_FILES,
         checkpoint_ms: int = CHECKPOINT_MS,
@@ -72,7 +73,7 @@ class LogDirs:
         metadata_dir   where the metadata log is; default the first path; may be none of `paths`
         run            runs a job (`run` in any thread, then `finish` in this one) that syncs rolled segments
         """
-        self._rng = rng
+        self._clock, self._rng = clock, rng
         self._files = OpenFiles(disk, max_open_files)
         self._run, self._on_offline = run, on_offline
         self._checkpoint_ms, self._retention_check_ms = checkpoint_ms, retention_check_ms
@@ -92,19 +93,19 @@ class LogDirs:
 
     # -- identity
 
-    def claim(self, node_id: int, timestamp_ms: int, cluster_id: str | None = None) -> str:
+    def claim(self, node_id: int, cluster_id: str | None = None) -> str:
         """Lock every directory, check whose it is, and return the cluster's id.
 
         A directory that was added to a formatted node is given the node's identity; one without an id gets one; one
         that cannot be read goes offline. Raises UnusableDirectory; nothing is locked then.
         """
         try:
-            return self._claim(node_id, timestamp_ms, cluster_id)
+            return self._claim(node_id, cluster_id)
         except UnusableDirectory:
             self.release()
             raise
 
-    def _claim(self, node_id: int, timestamp_ms: int, cluster_id: str | None) -> str:
+    def _claim(self, node_id: int, cluster_id: str | None) -> str:
         unformatted: list[tuple[LogDir, NotFormatted]] = []
         for each in self._all_dirs:
             try:
@@ -122,7 +123,7 @@ class LogDirs:
         cluster_id = cluster_id or self.metadata_dir.meta.cluster_id
         assert cluster_id is not None
         self._verify(usable, node_id, cluster_id)
-        self._complete(usable, [each for each, _ in unformatted], node_id, cluster_id, timestamp_ms)
+        self._complete(usable, [each for each, _ in unformatted], node_id, cluster_id)
         return cluster_id
 
     def _verify(self, usable: list[LogDir], node_id: int, cluster_id: str) -> None:
@@ -146,9 +147,7 @@ class LogDirs:
             if meta.directory_id is not None:
                 seen[meta.directory_id] = each.path
 
-    def _complete(
-        self, usable: list[LogDir], unformatted: list[LogDir], node_id: int, cluster_id: str, timestamp_ms: int
-    ) -> None:
+    def _complete(self, usable: list[LogDir], unformatted: list[LogDir], node_id: int, cluster_id: str) -> None:
         for each in [*usable, *unformatted]:
             if each.directory_id is None and each.offline is None:
                 try:
@@ -156,7 +155,7 @@ class LogDirs:
                         self._files.disk.make_dirs(each.path)
                     each.adopt(
                         MetaProperties(cluster_id, node_id, DirectoryId(self._rng.uuid())),
-                        timestamp_ms,
+                        self._clock.timestamp_ms(),
                     )
                     if each in unformatted:
                         each.release()
@@ -166,26 +165,27 @@ class LogDirs:
 
     # -- logs
 
-    def open_metadata_log(self, settings: LogSettings, now_ms: int, timestamp_ms: int) -> Log:
+    def open_metadata_log(self, settings: LogSettings) -> Log:
         """Open __cluster_metadata-0, recovering all of it. Raises OSError, Rejected."""
-        return self.metadata_dir.create(
-            (METADATA_TOPIC, 0), settings, now_ms=now_ms, timestamp_ms=timestamp_ms, topic_id=METADATA_TOPIC_ID
-        )
+        return self.metadata_dir.create((METADATA_TOPIC, 0), settings, METADATA_TOPIC_ID, *self._times())
 
-    def load(self, settings_of: Callable[[str], LogSettings], now_ms: int, timestamp_ms: int) -> None:
+    def _times(self) -> tuple[int, int]:
+        return self._clock.now_ms(), self._clock.timestamp_ms()
+
+    def load(self, settings_of: Callable[[str], LogSettings]) -> None:
         """Open all logs but the metadata log. Raises UnusableDirectory: a partition is in two directories."""
         for each in self.dirs:
             if each.offline is not None:
                 continue
-            each.load(settings_of, now_ms, timestamp_ms)
+            each.load(settings_of, *self._times())
             for key, log in each.logs.items():
                 if key in self._logs and not self._logs[key].failed:
                     raise UnusableDirectory(
                         f"Partition {names.folder(*key)} is in {self._logs[key].path} and in {log.path}."
                     )
                 self._logs[key] = log
-        self._next_checkpoint_ms = now_ms + self._checkpoint_ms
-        self._next_retention_ms = now_ms + self._retention_check_ms
+        self._next_checkpoint_ms = self._clock.now_ms() + self._checkpoint_ms
+        self._next_retention_ms = self._clock.now_ms() + self._retention_check_ms
 
     def get(self, topic: str, partition: int) -> Log | None:
         """The log of a partition, `failed` if its directory is offline; None: there is none."""
@@ -205,9 +205,6 @@ class LogDirs:
         partition: int,
         topic_id: TopicId | None,
         settings: LogSettings,
-        *,
-        now_ms: int,
-        timestamp_ms: int,
         directory_id: DirectoryId | None = None,
     ) -> Log:
         """Make a log, in the directory with this id if it is online, else in the one with the fewest logs.
@@ -223,7 +220,7 @@ class LogDirs:
         chosen = next((each for each in online if each.directory_id == directory_id), None)
         chosen = chosen or min(online, key=lambda each: len(each.logs))
         try:
-            log = chosen.create(key, settings, now_ms=now_ms, timestamp_ms=timestamp_ms, topic_id=topic_id)
+            log = chosen.create(key, settings, topic_id, *self._times())
         except OSError as error:
             chosen.fail(error)
             raise StorageFailed(f"Cannot make the log of {names.folder(*key)}: {error.strerror or error}") from error
@@ -236,7 +233,7 @@ class LogDirs:
         self._logs[key] = log
         return log
 
-    def delete_log(self, topic: str, partition: int, now_ms: int) -> None:
+    def delete_log(self, topic: str, partition: int) -> None:
         """Take a log away; its bytes are freed after file.delete.delay.ms. Nothing happens if there is none."""
         log = self._logs.pop((topic, partition), None)
         if log is None:
@@ -244,15 +241,16 @@ class LogDirs:
         directory = self.dir_of(log)
         if directory.offline is None:
             try:
-                directory.delete((topic, partition), now_ms)
+                directory.delete((topic, partition), self._clock.now_ms())
             except OSError as error:
                 directory.fail(error)
                 raise StorageFailed(f"Cannot delete {log.path}: {error.strerror or error}") from error
 
     # -- upkeep
 
-    def tick(self, now_ms: int, timestamp_ms: int) -> None:
+    def tick(self) -> None:
         """Do what is due: each log's upkeep, syncs of rolled segments, checkpoints, removals. Call it every second."""
+        now_ms, timestamp_ms = self._times()
         retain = now_ms >= self._next_retention_ms
         if retain:
             self._next_retention_ms = now_ms + self._retention_check_ms

@@ -6,6 +6,7 @@ When a disk operation fails here, the directory goes offline with all its logs; 
 import logging
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
+from uuid import UUID
 
 from server.log import checkpoints, meta_properties, names
 from server.log.checkpoints import PartitionName
@@ -146,7 +147,9 @@ class LogDir:
         self,
         key: PartitionName,
         settings: LogSettings,
-        **given: object,
+        topic_id: UUID | None,
+        now_ms: int,
+        timestamp_ms: int,
     ) -> Log:
         """Open a log that is not loaded, made if need be. Raises OSError, Rejected."""
         if key in self._named:
@@ -158,10 +161,12 @@ class LogDir:
             recovery_point=0,
             log_start_offset=0,
             clean_shutdown=False,
+            now_ms=now_ms,
+            timestamp_ms=timestamp_ms,
+            topic_id=topic_id,
             files=self._files,
             owner=self,
             jitter=self._rng.below,
-            **given,  # type: ignore[arg-type]
         )
         if key[0] == METADATA_TOPIC:
             self.metadata_log = opened
