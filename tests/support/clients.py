@@ -11,6 +11,8 @@ from uuid import uuid4
 import confluent_kafka
 import kafka
 
+from tests.support.waiting import until
+
 # Any: the package's own names are not exported to type checkers.
 rdkafka: Any = importlib.import_module("confluent_kafka.admin")
 WAIT_S = 30.0
@@ -131,3 +133,16 @@ def consume_with_kafka_python(bootstrap: str, topic: str, *, partition: int = 0,
             for rows in consumer.poll(timeout_ms=1000).values():
                 got += [Record(r.offset, r.value, r.key, tuple(r.headers), r.timestamp) for r in rows]
     return got
+
+
+def log_start(consumer: Any, topic: str, partition: int) -> int:
+    """The first offset of a partition, once it has a leader that answers."""
+
+    def ask() -> int | None:
+        try:
+            low, _ = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, partition), timeout=5)
+        except confluent_kafka.KafkaException:
+            return None
+        return int(low) + 1  # never 0: `until` asks again for what is not true
+
+    return (until(ask, WAIT_S, f"a leader of {topic}-{partition}") or 0) - 1
