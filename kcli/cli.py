@@ -119,7 +119,7 @@ def run(args: Sequence[str], obj: Any = None) -> int:
 def _invoked(args: list[str], obj: Any) -> int:
     # Not click's main(): it ends with 1 when a pipe is closed.
     if "_KCLI_COMPLETE" in os.environ:
-        cli.main(args=args, prog_name="kcli", complete_var="_KCLI_COMPLETE", obj=obj)
+        cli.main(args=args, prog_name="kcli", complete_var="_KCLI_COMPLETE", obj=obj)  # answers the shell, and exits
     try:
         with cli.make_context("kcli", args, obj=obj) as context:
             code = cli.invoke(context)

@@ -17,7 +17,7 @@ teaches by example, where most Kafka tools print it on standard error with exit 
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,7 +26,11 @@ from kcli.errors import FAILED, SUCCESS, Failure, Setup, Usage
 from kcli.properties import Connection
 from kcli.report import Report
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 Body = Callable[..., Any]
+COMPLETION_TIMEOUT_MS = 1000
 ZOOKEEPER = "ZooKeeper is gone: Kafka has run without it since 4.0."
 
 
@@ -113,12 +117,14 @@ class _Manners(click.Command):
         self.params += [_version_option(), _debug_option()]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # a shell asks for completion: the line is not finished
+            return super().parse_args(ctx, args)
         given = Given()
         try:
             plain = self._read(ctx, args, given)
             if given.has("help"):
                 plain = ["--help"]
-            elif not given.has("version") and not ctx.resilient_parsing:
+            elif not given.has("version"):
                 self._check(given)
             try:
                 rest = super().parse_args(ctx, plain)
@@ -142,6 +148,16 @@ class _Manners(click.Command):
             raise
         except Failure as failure:
             raise self._framed(failure, ctx.params.get("output", "text")) from failure
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem  # only when a shell asks
+
+        found = super().shell_complete(ctx, incomplete)
+        if any(ctx.params.get(name) for name in self.actions):
+            return found
+        return [
+            CompletionItem(name, help=text) for name, text in self.actions.items() if name.startswith(incomplete)
+        ] + found
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
@@ -281,6 +297,18 @@ def output(body: Callable[..., Report]) -> Body:
     return click.option("--output", type=choice, default="text", help="text is what Kafka prints. Default: text.")(
         framed
     )
+
+
+def topic_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a topic, if a broker tells them at once."""
+    given = ctx.params
+    quick = [*(given.get("command_property") or ()), f"request.timeout.ms={COMPLETION_TIMEOUT_MS}"]
+    try:
+        connection = connect_to(given.get("bootstrap_server"), given.get("command_config"), quick)
+        with (ctx.obj or client.connect)(connection) as admin:
+            return [topic.name for topic in admin.list_topics() if topic.name.startswith(incomplete)]
+    except Failure:
+        return []  # a shell is no place to complain
 
 
 def notice(text: str) -> None:

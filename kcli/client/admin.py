@@ -58,6 +58,7 @@ class KafkaAdmin:
     def __init__(self, connection: Connection, clock: Clock = time.monotonic) -> None:
         self._connection, self._clock = connection, clock
         self._wire: Wire | None = None
+        self._start = 0  # which of the addresses is tried first
         self._request_ms = _milliseconds(connection.settings, "request.timeout.ms", DEFAULT_REQUEST_TIMEOUT_MS)
         # As in Kafka's admin client: a call as a whole has twice the time of a request, unless it is said.
         self._call_ms = _milliseconds(connection.settings, "default.api.timeout.ms", 2 * self._request_ms)
@@ -70,9 +71,7 @@ class KafkaAdmin:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._wire:
-            self._wire.close()
-            self._wire = None
+        self._close()
 
     # --- topics
 
@@ -237,16 +236,17 @@ class KafkaAdmin:
         return answer
 
     def _ask(self, name: str, **fields: Any) -> Any:
-        """Ask something that changes nothing: again, and elsewhere, while there is time."""
+        """Ask something that changes nothing: again elsewhere, or once more here if the connection broke."""
         deadline = self._clock() + self._call_ms / 1000
-        tried = 0
+        tried, addresses = 0, len(self._connection.bootstrap)
         while True:
             try:
                 return self._connected().call(name, fields, self._seconds(deadline))
-            except (Broken, Silence):
-                self.__exit__(None, None, None)
+            except (Broken, Silence) as error:
+                self._close()
                 tried += 1
-                if tried > len(self._connection.bootstrap) or self._clock() >= deadline:
+                self._start += 1
+                if tried >= addresses + isinstance(error, Broken) or self._clock() >= deadline:
                     raise
 
     def _change(self, name: str, *, timed: bool = True, **fields: Any) -> Any:
@@ -258,16 +258,22 @@ class KafkaAdmin:
     def _seconds(self, deadline: float) -> float:
         return max(0.001, min(self._request_ms / 1000, deadline - self._clock()))
 
+    def _close(self) -> None:
+        if self._wire:
+            self._wire.close()
+            self._wire = None
+
     def _connected(self) -> Wire:
         if self._wire is None:
             self._wire = self._first()
         return self._wire
 
     def _first(self) -> Wire:
-        """The first bootstrap server that answers."""
+        """The first bootstrap server that answers, beginning with the one whose turn it is."""
         failures: list[Unreachable] = []
         deadline = self._clock() + self._call_ms / 1000
-        for address in self._connection.bootstrap:
+        turn = self._start % len(self._connection.bootstrap)
+        for address in self._connection.bootstrap[turn:] + self._connection.bootstrap[:turn]:
             timeout = max(0.001, min(self._connect_ms / 1000, deadline - self._clock()))
             try:
                 return Wire(address, self._connection.settings, timeout, self._seconds(deadline), self._clock)

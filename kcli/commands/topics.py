@@ -90,7 +90,12 @@ def _only_with(given: Given, option: str, allowed: Sequence[str]) -> None:
     envelope="Error while executing topic command : ",
     examples=EXAMPLES,
 )
-@click.option("--topic", metavar="REGEX", help="The topics to act on; with --create, the name.")
+@click.option(
+    "--topic",
+    metavar="REGEX",
+    shell_complete=options.topic_names,
+    help="The topics to act on; with --create, the name.",
+)
 @click.option("--topic-id", metavar="UUID", help="Describe the topic of this id.")
 @click.option("--partitions", type=options.INT, metavar="N", help="How many partitions. Default: the broker's.")
 @click.option("--replication-factor", type=options.INT, metavar="N", help="Replicas of each. Default: the broker's.")

@@ -1,0 +1,48 @@
+"""JSON files that users hand us: read, validated against schemas/, and made into plain values.
+
+A file is refused as a whole, with every place that is wrong (the first ten), before anything is sent.
+"""
+
+import json
+from importlib import resources
+from typing import Any
+
+from kcli.errors import Setup
+
+MAX_COMPLAINTS = 10
+
+
+def load(path: str, schema: str) -> Any:
+    """Read the JSON file at `path`, which must keep to schemas/`schema`.schema.json. Raises Setup."""
+    try:
+        with open(path, "rb") as file:
+            return parse(file.read(), schema, path)
+    except OSError as error:
+        raise Setup(f"Cannot read {path}: {error.strerror}") from error
+
+
+def parse(text: bytes, schema: str, named: str) -> Any:
+    """Read JSON text that keeps to a schema. `named` is what it is called in complaints. Raises Setup."""
+    import jsonschema  # takes 60 ms: only for who has a document
+
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Setup(f"{named} is not JSON: {error}") from error
+    validator = jsonschema.Draft202012Validator(_schema(schema))
+    complaints = [f"{_place(error.absolute_path)}: {error.message}" for error in validator.iter_errors(value)]
+    if complaints:
+        shown = complaints[:MAX_COMPLAINTS]
+        more = len(complaints) - len(shown)
+        raise Setup("\n".join([f"{named} is not what it should be", *shown, *([f"and {more} more"] if more else [])]))
+    return value
+
+
+def _schema(name: str) -> Any:
+    return json.loads((resources.files("schemas") / f"{name}.schema.json").read_bytes())
+
+
+def _place(path: Any) -> str:
+    """Write a path as a person does: partitions[3].replicas"""
+    told = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return told.removeprefix(".") or "the document"
