@@ -45,18 +45,18 @@ class Partition:
         clock: Clock,
         writes: Writes,
         *,
-        hw: int,
         propose: "Callable[[Partition, ProposeIsr], None]",
-        failed: "Callable[[Partition, StorageFailed], None]",
+        failed: "Callable[[Partition, StorageFailed], None]" = lambda partition, error: None,
+        hw: int | None = None,
     ) -> None:
-        """hw: from replication-offset-checkpoint; 0 where there is none."""
+        """hw: default what the log's checkpoint says."""
         self.topic, self.topic_id, self.index, self.log = topic, topic_id, index, log
         self.leader: PartitionLeader | None = None
         self.leader_id, self.leader_epoch, self.partition_epoch = NO_LEADER, NO_EPOCH, -1
         self.polls: dict[Poll, None] = {}
         self.commits = Commits()
         self._clock, self._writes, self._propose, self._failed = clock, writes, propose, failed
-        self._hw = min(max(hw, log.log_start_offset), log.leo)
+        self._hw = min(max(log.hw if hw is None else hw, log.log_start_offset), log.leo)
         self._staged_bytes = self._uncommitted_bytes = 0
         self._touched = False
 

@@ -11,8 +11,8 @@ import re
 
 from server.broker.broker import Broker
 from server.broker.context import Context
-from server.metadata.features import SUPPORTED
 from server.model.errors import ErrorCode, Rejected
+from server.model.features import SUPPORTED
 from server.wire.messages.api_versions import (
     ApiVersion,
     ApiVersionsRequest,

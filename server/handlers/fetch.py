@@ -126,7 +126,7 @@ def _read_one(
     row.records = got.data
     if committed:
         aborted = partition.log.aborted(want.fetch_offset, got.next_offset)
-        row.aborted_transactions = [AbortedTransaction(producer, start) for producer, start in aborted]
+        row.aborted_transactions = [AbortedTransaction(txn.producer_id, txn.first_offset) for txn in aborted]
     return row
 
 
