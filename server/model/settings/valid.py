@@ -113,6 +113,34 @@ class NonNull:
         return "non-null string"
 
 
+class DurationOr:
+    """One of these words, or how long ago: `by_duration:PT1H` (ISO 8601, not negative)."""
+
+    __slots__ = ("words",)
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def refusal(self, name: str, value: Value) -> str | None:
+        if isinstance(value, str) and (value.lower() in self.words or _DURATION.fullmatch(value)):
+            return None
+        shown = "null" if value is None else value
+        return sentence(
+            name,
+            value,
+            f"Invalid value `{shown}` for configuration {name}. The value must be either 'earliest', 'latest' or of "
+            "the format 'by_duration:<PnDTnHnMn.nS>'.",
+        )
+
+    def __str__(self) -> str:
+        return f"[{', '.join(self.words)}, by_duration:PnDTnHnMn.nS]"
+
+
+_DURATION = re.compile(
+    r"by_duration:P(?=.)([0-9]+D)?(T(?=.)([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]{1,9})?S)?)?", re.ASCII | re.IGNORECASE
+)
+
+
 class ThrottledReplicas:
     """`*`, or pairs of partition and broker (KIP-73)."""
 

@@ -1,0 +1,195 @@
+"""Who leads a partition, and who may: clean elections, and the replicas that are safe to elect.
+
+A change of brokers is worked out here, partition by partition, into PartitionChangeRecords. Leaders come from the ISR.
+With eligible leader replicas (ELR) the ISR may become empty: replicas that left it while it was smaller than
+min.insync.replicas stay electable, for they have every committed record. When nobody eligible is left, the last known
+leader may lead again, uncleanly; any replica may, where unclean election is allowed.
+
+Source: KIP-966 (ELR, last known leader), KIP-631, KIP-704 (leader recovery), KIP-858 (directories).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from server.metadata import settings
+from server.metadata.image import RECOVERED, RECOVERING, Image, Partition, Topic
+from server.metadata.records import PartitionChangeRecord
+from server.model.features import ELR_VERSION, LEVELS
+from server.model.ids import LOST_DIR, NO_LEADER, NodeId, TopicId
+
+# Older nodes learn from a new leader epoch that the ISR has shrunk.
+SHRINK_WITHOUT_EPOCH_SINCE = LEVELS["3.6-IV0"]
+
+
+class Election(Enum):
+    """online: keep the leader while it may lead. preferred: the first replica, if it may. unclean: anybody, at last."""
+
+    ONLINE = "online"
+    PREFERRED = "preferred"
+    UNCLEAN = "unclean"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an election goes by, besides the partition.
+
+    acceptable  whether a replica's broker can lead now
+    min_isr     the topic's min.insync.replicas
+    elr         whether the cluster keeps eligible leader replicas
+    unclean     replicas whose brokers may have lost records, so that they are no longer eligible
+    """
+
+    acceptable: Callable[[NodeId], bool]
+    min_isr: int
+    elr: bool
+    election: Election = Election.ONLINE
+    unclean: frozenset[NodeId] = frozenset()
+    bump_on_shrink: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    leader: NodeId
+    isr: tuple[NodeId, ...]
+    elr: tuple[NodeId, ...]
+    unclean: bool = False
+
+
+def change(
+    topic_id: TopicId, index: int, before: Partition, isr: tuple[NodeId, ...], rules: Rules
+) -> PartitionChangeRecord | None:
+    """The record that brings a partition to this ISR, with the leader and ELR that follow; None if nothing changes."""
+    if not isr and not rules.elr:
+        isr = before.isr  # without ELR the last member stays, or nobody would know whom to wait for
+    outcome = _elect(before, isr, _eligible(before, isr, rules), rules)
+    led = outcome.leader != before.leader
+    bumped = rules.bump_on_shrink and len(outcome.isr) < len(before.isr)
+    record = PartitionChangeRecord(
+        index,
+        topic_id,
+        isr=_new(outcome.isr, before.isr),
+        leader=outcome.leader if led or bumped else PartitionChangeRecord().leader,
+        leader_recovery_state=_recovery(before, outcome),
+        eligible_leader_replicas=_new(outcome.elr, before.elr),
+        last_known_elr=_last_known(before, outcome, rules),
+    )
+    return None if record == PartitionChangeRecord(index, topic_id) else record
+
+
+def _eligible(before: Partition, isr: tuple[NodeId, ...], rules: Rules) -> tuple[NodeId, ...]:
+    """Replicas that left the ISR since it was large enough, and that have lost nothing since."""
+    if not rules.elr or len(isr) >= min(rules.min_isr, len(before.replicas)):
+        return ()
+    candidates = {*before.elr, *before.isr} - {*isr} - rules.unclean
+    return tuple(sorted(candidates))
+
+
+def _elect(before: Partition, isr: tuple[NodeId, ...], elr: tuple[NodeId, ...], rules: Rules) -> _Outcome:
+    def may_lead(replica: NodeId) -> bool:
+        return (replica in isr or replica in elr) and rules.acceptable(replica)
+
+    first = before.leader if rules.election is not Election.PREFERRED else before.replicas[0]
+    leader = next((each for each in (first, before.leader, *before.replicas) if may_lead(each)), None)
+    if leader is not None and leader in isr:
+        return _Outcome(leader, isr, elr)
+    if leader is not None:
+        return _Outcome(leader, (leader,), tuple(each for each in elr if each != leader))
+    last_known = before.last_known_elr
+    if rules.elr and not isr and not elr and len(last_known) == 1 and rules.acceptable(last_known[0]):
+        return _Outcome(last_known[0], (last_known[0],), (), unclean=True)
+    if rules.election is Election.UNCLEAN:
+        leader = next((each for each in before.replicas if rules.acceptable(each)), None)
+        if leader is not None:
+            return _Outcome(leader, (leader,), (), unclean=True)
+    return _Outcome(NO_LEADER, isr, elr)
+
+
+def _recovery(before: Partition, outcome: _Outcome) -> int:
+    return RECOVERING if outcome.unclean and before.leader_recovery_state == RECOVERED else -1
+
+
+def _last_known(before: Partition, outcome: _Outcome, rules: Rules) -> tuple[NodeId, ...] | None:
+    """The last leader, once nobody is in sync any more; forgotten when somebody leads again. None: unchanged."""
+    if not rules.elr:
+        return _new((), before.last_known_elr)
+    if not outcome.isr and before.isr:
+        return _new((before.leader,), before.last_known_elr)
+    return _new((), before.last_known_elr) if outcome.leader != NO_LEADER else None
+
+
+def _new(now: tuple[NodeId, ...], before: tuple[NodeId, ...]) -> tuple[NodeId, ...] | None:
+    return None if now == before else now
+
+
+def updates(
+    image: Image,
+    static: settings.Static,
+    partitions: Iterable[tuple[Topic, int, Partition]],
+    *,
+    remove: NodeId | None = None,
+    add: NodeId | None = None,
+    unclean: NodeId | None = None,
+) -> Iterator[PartitionChangeRecord]:
+    """What becomes of partitions when one broker comes or goes.
+
+    remove   leaves every ISR, and leads nothing
+    add      can lead, although the image still shows it fenced
+    unclean  leaves every ISR, and is eligible no more: it stopped without flushing
+    """
+    gone = {each for each in (remove, unclean) if each is not None}
+    lost = frozenset() if unclean is None else frozenset({unclean})
+    by_topic: dict[str, Rules] = {}
+    for topic, index, partition in partitions:
+        if topic.name not in by_topic:
+            by_topic[topic.name] = replace(rules_for(image, static, topic.name), unclean=lost)
+        rules = replace(by_topic[topic.name], acceptable=_acceptor(image, partition, gone, add))
+        isr = tuple(each for each in partition.isr if each not in gone)
+        record = change(topic.topic_id, index, partition, isr, rules)
+        if record is not None:
+            yield record
+
+
+def rules_for(image: Image, static: settings.Static, topic: str) -> Rules:
+    """The rules of one topic, by its settings and the cluster's features; every active broker is acceptable."""
+    allowed = settings.topic_value(image, static, topic, "unclean.leader.election.enable")
+    least = settings.topic_value(image, static, topic, "min.insync.replicas")
+    assert isinstance(least, int)
+    return Rules(
+        image.is_active,
+        least,
+        image.feature(ELR_VERSION) > 0,
+        Election.UNCLEAN if allowed else Election.ONLINE,
+        bump_on_shrink=image.metadata_version < SHRINK_WITHOUT_EPOCH_SINCE,
+    )
+
+
+def _acceptor(image: Image, partition: Partition, gone: set[NodeId], add: NodeId | None) -> Callable[[NodeId], bool]:
+    def acceptable(replica: NodeId) -> bool:
+        if replica in gone or not (replica == add or image.is_active(replica)):
+            return False
+        return replica not in partition.replicas or is_online(image, partition, replica)
+
+    return acceptable
+
+
+def is_online(image: Image, partition: Partition, replica: NodeId) -> bool:
+    """Whether the directory of a replica is one that its broker has; unknown ones are taken for good."""
+    broker = image.brokers[replica]
+    directory = partition.directory(replica)
+    if directory == LOST_DIR:
+        return False
+    return directory.int < 100 or not broker.directories or directory in broker.directories
+
+
+def in_isr(image: Image, broker_id: NodeId) -> Iterator[tuple[Topic, int, Partition]]:
+    """The partitions whose ISR this broker is in."""
+    return (each for each in image.all_partitions() if broker_id in each[2].isr)
+
+
+def in_isr_or_elr(image: Image, broker_id: NodeId) -> Iterator[tuple[Topic, int, Partition]]:
+    return (each for each in image.all_partitions() if broker_id in each[2].isr or broker_id in each[2].elr)
+
+
+def leaderless(image: Image) -> Iterator[tuple[Topic, int, Partition]]:
+    return (each for each in image.all_partitions() if each[2].leader == NO_LEADER)
