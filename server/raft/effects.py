@@ -1,7 +1,8 @@
 """What a Quorum wants done.
 
 The shell does the effects of a step in their order, each to its end, before it steps again, or the node dies: the core
-takes for done what it has told. So a Persist, a Truncate or an AppendFetched is on disk before a later Send leaves.
+takes for done what it has told. So a Persist, a Flush, a Truncate or an AppendFetched is on disk before a later Send
+leaves.
 """
 
 from dataclasses import dataclass
@@ -63,6 +64,11 @@ class AppendFetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """Flush the log now. A leader that steps down may have a tail that is not on disk, and will be asked about it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Truncate:
     """Cut the log, durably, so that it ends at `end_offset`, exclusive. Never below the high watermark."""
 
@@ -121,6 +127,7 @@ Effect = (
     | Answer
     | AppendControl
     | AppendFetched
+    | Flush
     | Truncate
     | StoreSnapshot
     | InstallSnapshot

@@ -167,10 +167,14 @@ class VoterHistory:
 
     def may_hold(self, key: ReplicaKey, high_watermark: int) -> bool:
         """True if `key` votes in the latest set, or in one that may turn out to be the last that was committed."""
-        sets = [(-1, self._static), *self._sets]
-        followed_at = [offset for offset, _ in sets[1:]]
-        uncommitted = [voters for (_, voters), end in zip(sets, followed_at, strict=False) if end >= high_watermark]
-        return any(key in voters for voters in (*uncommitted, self.latest))
+        if key in self.latest:
+            return True
+        sets = [self._static, *(voters for _, voters in self._sets)]
+        # A set is out of the question once the record of the next one is known to be committed.
+        return any(
+            key in voters and next_offset >= high_watermark
+            for voters, (next_offset, _) in zip(sets, self._sets, strict=False)
+        )
 
     def replace_static(self, voters: VoterSet) -> None:
         """Take other addresses for the configured voters: kraft.version 0 keeps them in memory only."""

@@ -24,9 +24,28 @@ from server.raft.state import ElectionState
 from server.raft.voters import Endpoint, Peer, ReplicaKey, Voter, VoterHistory, VoterSet
 from server.records import control
 
-SETTINGS = Settings(request_timeout_ms=700)
-LOST, REPEATED = 0.05, 0.05
 LONGEST_STEP = 64  # effects that follow from one event, before somebody runs in a circle
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How bad things are, as probabilities and as longest times."""
+
+    settings: Settings
+    lost: float
+    repeated: float
+    late: float
+    latest_ms: int
+    crash: float
+    down_ms: int
+    slow_flush_ms: int
+    gap_ms: int
+
+
+# Kafka's own time-outs: much work is done between the misfortunes.
+GUSTY = Weather(Settings(request_timeout_ms=700), 0.05, 0.05, 0.05, 3000, 0.001, 4000, 1500, 120)
+# Time-outs as short as the messages take: election upon election, answers that are older than three epochs.
+STORM = Weather(Settings(40, 40, 80, 60, 5, 20), 0.1, 0.15, 0.2, 300, 0.01, 60, 60, 12)
 
 
 class Entry(NamedTuple):
@@ -87,8 +106,17 @@ def snapshot_bytes(history: VoterHistory, committed: list[Entry], end: int) -> b
 class World:
     """`voters` ids vote at first; `observers` only fetch. `dynamic`: voters stand in the log and may change."""
 
-    def __init__(self, seed: int, voters: int, observers: int = 0, *, dynamic: bool = False, snapshots: bool = True):
-        self.rng = Random(seed)
+    def __init__(
+        self,
+        seed: int,
+        weather: Weather,
+        voters: int,
+        observers: int = 0,
+        *,
+        dynamic: bool = False,
+        snapshots: bool = True,
+    ) -> None:
+        self.rng, self.weather = Random(seed), weather
         self.now_ms = 0
         self.initial = VoterSet(voter_of(node) for node in range(1, voters + 1))
         self.ids = [NodeId(node) for node in range(1, voters + observers + 1)]
@@ -100,8 +128,9 @@ class World:
         self.heap: list[tuple[int, int, Callable[[], None]]] = []
         self.count = 0
         self.tokens: dict[int, Waiting] = {}
+        self.deadlines: dict[NodeId, int] = {}
         self.leaders: dict[RaftEpoch, NodeId] = {}
-        self.elected_end: dict[RaftEpoch, int] = {}
+        self.votes: dict[tuple[NodeId, RaftEpoch], ReplicaKey] = {}
         self.committed: list[Entry] = []
         self.answers: list[rpc.ChangeVotersResponse] = []
         for node in self.ids:
@@ -116,13 +145,7 @@ class World:
     def run(self, until_ms: int) -> None:
         """Do what is due, in order of time, up to `until_ms`."""
         while True:
-            due = min(
-                (deadline, node)
-                for node, quorum in [*self.nodes.items(), (NodeId(0), None)]
-                for deadline in [
-                    until_ms if quorum is None or quorum.next_deadline_ms is None else quorum.next_deadline_ms
-                ]
-            )
+            due = min([(until_ms, NodeId(0)), *((time, node) for node, time in self.deadlines.items())])
             if self.heap and self.heap[0][0] <= min(due[0], until_ms):
                 self.now_ms, _, what = heapq.heappop(self.heap)
                 what()
@@ -137,16 +160,16 @@ class World:
         self, source: NodeId, to: NodeId, deliver: Callable[[], None], lost: Callable[[], None] = lambda: None
     ) -> None:
         """Take a message from one node to another: late, twice, or never."""
-        if (source, to) in self.cut or (not self.calm and self.rng.random() < LOST):
+        if (source, to) in self.cut or (not self.calm and self.rng.random() < self.weather.lost):
             if self.rng.random() < 0.5:  # sometimes the sender gets to know
                 self.later(self.rng.randrange(30), lost)
             return
         delay = 1 + self.rng.randrange(15)
-        if not self.calm and self.rng.random() < 0.05:
-            delay = self.rng.randrange(3000)
+        if not self.calm and self.rng.random() < self.weather.late:
+            delay = self.rng.randrange(self.weather.latest_ms)
         self.later(delay, deliver)
-        if not self.calm and self.rng.random() < REPEATED:
-            self.later(delay + self.rng.randrange(2000), deliver)
+        if not self.calm and self.rng.random() < self.weather.repeated:
+            self.later(delay + self.rng.randrange(self.weather.latest_ms), deliver)
 
     # One node's shell.
 
@@ -169,7 +192,7 @@ class World:
             LogView(start_offset=disk.start, end_offset=disk.end, epochs=epochs_of(disk), snapshots=disk.snapshots),
             history,
             jitter=self.rng.randrange,
-            settings=SETTINGS,
+            settings=self.weather.settings,
             bootstrap=[Peer(NodeId(-2 - i), f"host{n}", 9000 + n) for i, n in enumerate(self.initial.ids)],
             endpoints=(Endpoint("CONTROLLER", f"host{node}", 9000 + node),),
         )
@@ -186,13 +209,14 @@ class World:
         history.reset(snapshot.offset, version, voters)
         return version, voters
 
-    def crash(self, node: NodeId, down_ms: int) -> None:
+    def crash(self, node: NodeId) -> None:
         """Forget everything but the disk, and of the disk a part of what was not flushed."""
         disk = self.disks[node]
         disk.cut(disk.start + self.rng.randint(disk.flushed, len(disk.entries)))
         disk.unfinished = b""
         self.nodes[node] = None
-        self.later(down_ms, lambda: self.start(node))
+        self.deadlines.pop(node, None)
+        self.later(self.rng.randrange(self.weather.down_ms), lambda: self.start(node))
 
     def step(self, node: NodeId, event: events.Event) -> None:
         todo: list[events.Event] = [event]
@@ -201,9 +225,13 @@ class World:
             steps += 1
             assert steps < LONGEST_STEP, f"node {node} runs in a circle"
             for effect in quorum.step(todo.pop(0), self.now_ms):
-                if not self.calm and self.rng.random() < 0.001:
-                    return self.crash(node, self.rng.randrange(4000))
+                if not self.calm and self.rng.random() < self.weather.crash:
+                    return self.crash(node)
                 todo += self.do(node, quorum, effect)
+            if quorum.next_deadline_ms is not None:
+                self.deadlines[node] = quorum.next_deadline_ms
+            else:
+                self.deadlines.pop(node, None)
         return None
 
     def do(self, node: NodeId, quorum: Quorum, effect: effects.Effect) -> Iterator[events.Event]:
@@ -224,6 +252,8 @@ class World:
                 assert base_offset == disk.end
                 disk.entries += records  # type: ignore[arg-type]  # entries, where Kafka carries bytes
                 assert disk.end == end_offset
+                disk.flushed = len(disk.entries)
+            case effects.Flush():
                 disk.flushed = len(disk.entries)
             case effects.Truncate(end_offset):
                 disk.cut(end_offset)
@@ -254,10 +284,11 @@ class World:
                 disk.flushed = max(disk.flushed, min(end, disk.end) - disk.start)
                 self.step(node, events.Flushed(end))
 
-        self.later(self.rng.randrange(20 if self.rng.random() < 0.8 else 1500), flushed)
+        self.later(self.rng.randrange(20 if self.rng.random() < 0.8 else self.weather.slow_flush_ms), flushed)
 
     def send(self, source: NodeId, peer: Peer, request: rpc.Request) -> None:
         target = NodeId(peer.port - 9000)
+        self.judge_request(source, request)
         asker = self.nodes[source]
 
         def lost() -> None:
@@ -279,6 +310,9 @@ class World:
     def answer(self, node: NodeId, token: object, response: rpc.Response) -> None:
         assert isinstance(token, int)
         back = self.tokens.pop(token, None)
+        assert response_epoch(response) <= self.disks[node].state.epoch, "an epoch was shown before it was on disk"
+        if back is not None and isinstance(response, rpc.VoteResponse) and response.granted:
+            self.judge_vote(node, back[2])
         if isinstance(response, rpc.ChangeVotersResponse):
             self.answers.append(response)
         if back is None:
@@ -357,7 +391,9 @@ class World:
         """Something happens."""
         draw = self.rng.random()
         leading = self.leading()
-        if draw < 0.55 and leading:
+        if self.dynamic and leading and self.rng.random() < 0.1:
+            self.change_voters(self.rng.choice(leading))
+        elif draw < 0.55 and leading:
             self.append(self.rng.choice(leading), self.rng.randint(1, 4))
         elif draw < 0.65:
             self.partition()
@@ -366,13 +402,11 @@ class World:
         elif draw < 0.83:
             node = self.rng.choice(leading or self.ids) if self.rng.random() < 0.6 else self.rng.choice(self.ids)
             if self.nodes[node] is not None:
-                self.crash(node, self.rng.randrange(3000))
+                self.crash(node)
         elif draw < 0.86 and leading:
             self.step(self.rng.choice(leading), events.Resign())
         elif draw < 0.93 and self.snapshots:
             self.take_snapshot(self.rng.choice(self.ids))
-        elif self.dynamic and leading:
-            self.change_voters(self.rng.choice(leading))
 
     def partition(self) -> None:
         """Part the nodes in two; sometimes in one direction only."""
@@ -387,6 +421,35 @@ class World:
         self.cut.clear()
 
     # The judges.
+
+    def judge_request(self, node: NodeId, request: rpc.Request) -> None:
+        """What a request shows is on the disk of its sender."""
+        disk = self.disks[node]
+        if not isinstance(request, rpc.SupportRequest | rpc.AddVoterRequest | rpc.RemoveVoterRequest):
+            assert request.epoch <= disk.state.epoch, "an epoch was shown before it was on disk"
+        match request:
+            case rpc.VoteRequest(epoch, candidate, pre_vote=False):
+                assert self.votes.setdefault((node, epoch), candidate) == candidate, "a voter that stands had voted"
+            case rpc.FetchRequest(offset=offset):
+                assert offset == disk.start + disk.flushed == disk.end, "a fetch counts what is not on disk"
+
+    def judge_vote(self, node: NodeId, request: rpc.Request) -> None:
+        """A voter votes once in an epoch, and for a log that is at least as good as its own."""
+        assert isinstance(request, rpc.VoteRequest)
+        disk = self.disks[node]
+        if not request.pre_vote:
+            voted = self.votes.setdefault((node, request.epoch), request.candidate)
+            assert voted == request.candidate, f"{node} voted twice in epoch {request.epoch}"
+        last_epoch = disk.entries[-1].epoch if disk.entries else max([0, *(s.epoch for s in disk.snapshots)])
+        assert (request.last.epoch, request.last.offset) >= (last_epoch, disk.end), "a vote for a lesser log"
+
+    def judge_voters(self) -> None:
+        """Each node goes by the voters of its log."""
+        for node, quorum in self.nodes.items():
+            if quorum is not None:
+                sets = [entry.record for entry in self.disks[node].entries if isinstance(entry.record, control.Voters)]
+                if sets:
+                    assert quorum.voters == VoterSet.of(sets[-1]), f"{node} goes by other voters than its log"
 
     def judge_leader(self, node: NodeId, epoch: RaftEpoch) -> None:
         assert self.leaders.setdefault(epoch, node) == node, f"two leaders of epoch {epoch}"
@@ -425,9 +488,8 @@ class World:
 
     def judge_logs(self) -> None:
         """Equal entries at one offset have equal pasts: logs are prefixes of each other up to where they part."""
-        disks = list(self.disks.values())
-        for a in disks:
-            for b in disks:
+        for i, a in enumerate(self.disks.values()):
+            for b in list(self.disks.values())[:i]:
                 start = max(a.start, b.start)
                 first, second = a.entries[start - a.start :], b.entries[start - b.start :]
                 agree = [x == y for x, y in zip(first, second, strict=False)]
@@ -446,6 +508,10 @@ class World:
             assert (other.epoch, other.leader_id) == (quorum.epoch, leader[0]), f"{node} follows another"
             assert other.high_watermark == quorum.log.end_offset == len(self.committed), f"{node} is behind"
             assert other.log.end_offset == self.disks[node].end
+
+
+def response_epoch(response: rpc.Response) -> int:
+    return 0 if isinstance(response, rpc.SupportResponse) else response.epoch
 
 
 def epochs_of(disk: Disk) -> Iterable[tuple[RaftEpoch, int]]:
