@@ -28,6 +28,10 @@ LEVELS: Mapping[str, int] = {name: level for level, name in enumerate(_NAMES, OL
 NAMES: Mapping[int, str] = {level: name for name, level in LEVELS.items()}
 LATEST_METADATA_VERSION = LEVELS["4.3-IV0"]
 
+# Levels that changed the records of the metadata: going back past one of them would lose something.
+_CHANGED = ("3.3-IV3", "3.4-IV0", "3.5-IV2", "3.6-IV1", "3.6-IV2", "3.7-IV0", "3.7-IV2", "4.0-IV1", "4.3-IV0")
+CHANGED_METADATA = frozenset(LEVELS[name] for name in _CHANGED)
+
 # What a metadata.version brought, where our code asks for it.
 DIRECTORIES_SINCE = LEVELS["3.7-IV2"]
 CONTROLLER_REGISTRATION_SINCE = LEVELS["3.7-IV0"]
