@@ -8,7 +8,7 @@ import click
 
 from kcli import options
 from kcli.client import PAGE, Admin
-from kcli.errors import Failure, Refused, Usage
+from kcli.errors import Failure, Refused, Setup, Usage
 from kcli.model import ZERO_ID, Described, NewTopic, Reassignment, Resource, Setting, Topic
 from kcli.options import Given
 from kcli.plan import topics as plan
@@ -274,7 +274,8 @@ def _settled(answers: Mapping[str, Refused | None]) -> None:
 
 def _confirm(names: Sequence[str]) -> None:
     told = "\n".join(f"  {name}" for name in names)
-    click.confirm(f"{told}\nDelete {'these topics' if names[1:] else 'this topic'}?", abort=True, err=True)
+    if not click.confirm(f"{told}\nDelete {'these topics' if names[1:] else 'this topic'}?", err=True):
+        raise Setup("Nothing was deleted.")
 
 
 def _checked(configs: Mapping[str, str]) -> Mapping[str, str]:
