@@ -187,6 +187,12 @@ class LogDirs:
         self._next_checkpoint_ms = self._clock.now_ms() + self._checkpoint_ms
         self._next_retention_ms = self._clock.now_ms() + self._retention_check_ms
 
+    @property
+    def clean_epoch(self) -> int:
+        """The broker epoch that ended with a clean stop of every directory; -1 if the last stop was not clean."""
+        epochs = {each.clean_epoch for each in self.dirs if each.offline is None}
+        return epochs.pop() if len(epochs) == 1 else -1
+
     def get(self, topic: str, partition: int) -> Log | None:
         """The log of a partition, `failed` if its directory is offline; None: there is none."""
         return self._logs.get((topic, partition))
@@ -245,6 +251,15 @@ class LogDirs:
             except OSError as error:
                 directory.fail(error)
                 raise StorageFailed(f"Cannot delete {log.path}: {error.strerror or error}") from error
+
+    def set_aside(self, topic: str, partition: int) -> None:
+        """Give a log's folder another name, and forget it; nobody removes it but the user. OSErrors are as above."""
+        log = self._logs.pop((topic, partition))
+        directory = self.dir_of(log)
+        try:
+            directory.set_aside((topic, partition))
+        except OSError as error:
+            directory.fail(error)
 
     # -- upkeep
 

@@ -21,6 +21,7 @@ from server.ports import Lock, Rng
 
 log = logging.getLogger(__name__)
 LOCK = ".lock"
+NO_EPOCH = -1
 
 
 class Marks(NamedTuple):
@@ -38,6 +39,7 @@ class LogDir:
         self.logs: dict[PartitionName, Log] = {}
         self.metadata_log: Log | None = None
         self.offline: str | None = None  # why
+        self.clean_epoch = NO_EPOCH  # of the broker that stopped cleanly here before
         self._files, self._disk, self._rng = files, files.disk, rng
         self._on_offline = on_offline
         self._lock: Lock | None = None
@@ -176,13 +178,21 @@ class LogDir:
 
     def delete(self, key: PartitionName, now_ms: int) -> None:
         """Take a log away: its folder gets another name now, and goes later. Raises OSError."""
-        doomed = self.logs.pop(key)
-        delay_ms = doomed.settings.file_delete_delay_ms
-        doomed.abandon()
-        name = names.marked_folder(*key, self._rng.uuid().hex, names.FOLDER_DELETED)
-        self._disk.rename(doomed.path, f"{self.path}/{name}")
+        delay_ms = self.logs[key].settings.file_delete_delay_ms
+        self._doomed.append((now_ms + delay_ms, self._rename(key, names.FOLDER_DELETED)))
+
+    def set_aside(self, key: PartitionName) -> None:
+        """Take a log out of service, and keep its folder under another name. Raises OSError."""
+        self._rename(key, names.FOLDER_STRAY)
+
+    def _rename(self, key: PartitionName, mark: str) -> str:
+        """Close a log and mark its folder; the new path."""
+        log = self.logs.pop(key)
+        log.abandon()
+        path = f"{self.path}/{names.marked_folder(*key, self._rng.uuid().hex, mark)}"
+        self._disk.rename(log.path, path)
         self._disk.sync_dir(self.path)
-        self._doomed.append((now_ms + delay_ms, f"{self.path}/{name}"))
+        return path
 
     def remove_doomed(self, now_ms: int) -> None:
         """Remove the folders whose time has come; those that a crash left behind, at once."""
@@ -216,7 +226,9 @@ class LogDir:
     def _take_clean_mark(self) -> bool:
         """Whether the last stop was clean; the mark is gone afterwards, before anything changes."""
         path = f"{self.path}/{checkpoints.CLEAN_SHUTDOWN}"
-        if not self._disk.exists(path):
+        try:
+            self.clean_epoch = checkpoints.parse_clean_shutdown(self._disk.read(path))
+        except FileNotFoundError:
             return False
         self._disk.remove(path)
         self._disk.sync_dir(self.path)

@@ -1,0 +1,200 @@
+"""Broker: what a handler receives. The image, the partitions of this node, and the doors to everything else.
+
+`publish` is where metadata becomes deeds: it is told each change of the committed image, and opens, leads, drops and
+reconfigures the replicas of this node accordingly. Handlers read `image` and ask `partition`; they change nothing here.
+"""
+
+import logging
+from collections.abc import Iterable
+from uuid import UUID
+
+from server.broker.controller import ActiveController
+from server.broker.partition import Partition
+from server.broker.producer_ids import ProducerIds
+from server.broker.writes import Writes
+from server.config import NodeConfig
+from server.log.dirs import LogDirs
+from server.log.log import StorageFailed
+from server.metadata.controller import producer_ids
+from server.metadata.delta import Delta
+from server.metadata.image import Image, Topic
+from server.metadata.image import Partition as Registration
+from server.metadata.loader import difference
+from server.model.errors import ErrorCode, Rejected
+from server.model.ids import BrokerEpoch, NodeId, TopicId
+from server.model.log_settings import LogSettings
+from server.model.settings.effective import BrokerSettings, log_settings
+from server.model.settings.kinds import ResourceType
+from server.ports import Clock, Rng
+from server.replication.leader import ProposeIsr
+from server.replication.sessions import Sessions
+from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
+
+logger = logging.getLogger(__name__)
+
+
+class Broker:
+    """One node's broker; on a node that is only a controller, it has no partitions and no log dirs of its own."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        cluster_id: str,
+        logs: LogDirs,
+        controller: ActiveController,
+        clock: Clock,
+        rng: Rng,
+    ) -> None:
+        self.config, self.cluster_id, self.logs, self.controller = config, cluster_id, logs, controller
+        self.clock, self.rng = clock, rng
+        self.node_id: NodeId = config.node_id
+        self.image = Image()
+        self.writes = Writes()
+        self.sessions = Sessions(config.number("max.incremental.fetch.session.cache.slots"))
+        self.producer_ids = ProducerIds(self._allocate_producer_ids)
+        self.broker_epoch = BrokerEpoch(-1)
+        self.partitions: dict[UUID, dict[int, Partition]] = {}
+        self._opened = False
+
+    # What handlers ask
+
+    def partition(self, topic: str | UUID, index: int) -> Partition:
+        """The replica on this node.
+
+        Raises Rejected: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID (nobody has it), NOT_LEADER_OR_FOLLOWER (others
+        have), KAFKA_STORAGE_ERROR (this node had, on a directory that failed).
+        """
+        known = self.image.topics.get(topic) if isinstance(topic, str) else self.image.topic_of(TopicId(topic))
+        if known is None:
+            raise Rejected(
+                ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if isinstance(topic, str) else ErrorCode.UNKNOWN_TOPIC_ID
+            )
+        found = self.partitions.get(known.topic_id, {}).get(index)
+        if found is not None:
+            return found
+        registration = known.partitions.get(index)
+        if registration is None:
+            raise Rejected(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        ours = self.node_id in registration.replicas
+        raise Rejected(ErrorCode.KAFKA_STORAGE_ERROR if ours else ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+    def all_partitions(self) -> Iterable[Partition]:
+        for partitions in self.partitions.values():
+            yield from partitions.values()
+
+    @property
+    def settings(self) -> BrokerSettings:
+        """This broker's settings in their three layers."""
+        cluster = self.image.config(ResourceType.BROKER, "")
+        return BrokerSettings(self.config.static, cluster, self.image.config(ResourceType.BROKER, str(self.node_id)))
+
+    def log_settings(self, topic: str) -> LogSettings:
+        return log_settings(self.image.config(ResourceType.TOPIC, topic), self.settings)
+
+    # What the metadata says
+
+    def open_partitions(self) -> None:
+        """Open what the image gives to this node, once the logs are loaded; from here on, changes are followed.
+
+        A log that the metadata does not know, or knows under another id, is set aside: nobody will ask for it, and a
+        new topic may need its name.
+        """
+        for log in self.logs:
+            topic = self.image.topics.get(log.topic)
+            partition = None if topic is None else topic.partitions.get(log.partition)
+            same = topic is not None and log.topic_id in (None, topic.topic_id)
+            if partition is None or not same or self.node_id not in partition.replicas:
+                logger.warning("setting aside %s, which the metadata does not give to this node", log.path)
+                self.logs.set_aside(log.topic, log.partition)
+        self._opened = True
+        self.publish(difference(Image(), self.image), self.image)
+
+    def publish(self, delta: Delta, image: Image) -> None:
+        """Make this node agree with `image`, which `delta` led to. What cannot be opened is logged, and left out."""
+        self.image = image
+        if not self._opened:
+            return
+        for topic in delta.topics_deleted.values():
+            self._drop(topic)
+        for topic_id, indexes in delta.partitions_changed.items():
+            topic_now = image.topic_of(topic_id)
+            assert topic_now is not None
+            for index in sorted(indexes):
+                self._assign(topic_now, index, topic_now.partitions[index])
+        self._reconfigure(delta)
+
+    def _assign(self, topic: Topic, index: int, registration: Registration) -> None:
+        if self.node_id not in registration.replicas:
+            if index in self.partitions.get(topic.topic_id, {}):
+                self._remove(topic, index)
+            return
+        partition = self.partitions.get(topic.topic_id, {}).get(index)
+        settings = self.log_settings(topic.name)
+        if partition is None:
+            partition = self._open(topic, index, registration, settings)
+        if partition is not None:
+            max_lag_ms = self.config.number("replica.lag.time.max.ms")
+            partition.become(registration, self.node_id, settings.min_insync_replicas, max_lag_ms)
+
+    def _open(self, topic: Topic, index: int, registration: Registration, settings: LogSettings) -> Partition | None:
+        try:
+            log = self.logs.get(topic.name, index)
+            if log is None:
+                directory = registration.directory(self.node_id)
+                log = self.logs.create_log(topic.name, index, topic.topic_id, settings, directory)
+            elif log.topic_id is None:
+                log.assign_topic_id(topic.topic_id)
+        except (Rejected, StorageFailed, OSError) as e:
+            logger.error("replica %s-%d cannot be opened: %s", topic.name, index, e)
+            return None
+        log.settings = settings
+        partition = Partition(
+            topic.name,
+            topic.topic_id,
+            index,
+            log,
+            self.clock,
+            self.writes,
+            hw=log.hw,
+            propose=self._propose,
+            failed=self._failed,
+        )
+        self.partitions.setdefault(topic.topic_id, {})[index] = partition
+        return partition
+
+    def _drop(self, topic: Topic) -> None:
+        for index in list(self.partitions.get(topic.topic_id, {})):
+            self._remove(topic, index)
+        self.partitions.pop(topic.topic_id, None)
+
+    def _remove(self, topic: Topic, index: int) -> None:
+        partition = self.partitions[topic.topic_id].pop(index)
+        partition.close()
+        if not partition.log.failed:
+            self.logs.delete_log(topic.name, index)
+
+    def _reconfigure(self, delta: Delta) -> None:
+        everywhere = any(resource.type == ResourceType.BROKER for resource in delta.configs_changed)
+        names = {resource.name for resource in delta.configs_changed if resource.type == ResourceType.TOPIC}
+        for topic in self.image.topics.values() if everywhere else map(self.image.topics.get, names):
+            if topic is None or topic.topic_id not in self.partitions:
+                continue
+            settings = self.log_settings(topic.name)
+            for index, partition in self.partitions[topic.topic_id].items():
+                partition.log.settings = settings
+                self._assign(topic, index, topic.partitions[index])
+
+    # What partitions and handlers need done
+
+    def _propose(self, partition: Partition, wanted: ProposeIsr) -> None:
+        """With one replica a partition there is nobody to add or drop."""
+        raise AssertionError(f"{partition} proposed the ISR {sorted(wanted.isr)} in a cluster of one broker")
+
+    def _failed(self, partition: Partition, error: StorageFailed) -> None:
+        """A log failed, and its directory with it (`LogDirs` says so itself, to the node)."""
+        logger.error("%s failed: %s", partition, error)
+
+    async def _allocate_producer_ids(self) -> tuple[int, int]:
+        request = AllocateProducerIdsRequest(self.node_id, self.broker_epoch)
+        block = await self.controller.decide(lambda image: producer_ids.allocate(image, request))
+        return block.producer_id_start, block.producer_id_len

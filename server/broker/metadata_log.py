@@ -1,0 +1,160 @@
+"""Opening the metadata log: what is on disk, made into the raft core, the image, and the quorum around them.
+
+Beside the log lie `quorum-state` and the snapshots; `bootstrap.checkpoint` lies in the directory above, and is what the
+first controller of a cluster starts from.
+
+Source: KIP-595, KIP-630, KIP-778, KIP-853.
+"""
+
+from dataclasses import dataclass
+
+from server.broker.quorum import QUORUM_STATE, MetadataQuorum, Node
+from server.broker.snapshots import BOOTSTRAP, Snapshot, SnapshotId, Snapshots, read
+from server.broker.snapshotting import SnapshotLimits, Snapshotting
+from server.config import NodeConfig
+from server.log.dirs import LogDirs
+from server.log.log import Log
+from server.metadata import bootstrap
+from server.metadata.image import Image
+from server.metadata.loader import Loader
+from server.metadata.records import Record
+from server.model.errors import ErrorCode, Rejected
+from server.model.ids import UNASSIGNED_DIR, RaftEpoch
+from server.model.log_settings import LONG_MAX, LogSettings
+from server.ports import Clock, Disk, Rng
+from server.raft.log import LogView
+from server.raft.quorum import Quorum
+from server.raft.rpc import OffsetAndEpoch
+from server.raft.settings import Settings
+from server.raft.state import ElectionState, parse_state
+from server.raft.voters import Endpoint, ReplicaKey, Voter, VoterHistory, VoterSet
+from server.records import batch, control
+
+MAX_BATCH_BYTES = 8 << 20
+READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    quorum: MetadataQuorum
+    bootstrap_records: tuple[Record, ...]
+    min_insync_replicas: str
+
+    def bootstrap(self, image: Image) -> tuple[Record, ...]:
+        """What the controller writes first; nothing where the log holds metadata already."""
+        return () if image.features else bootstrap.first_records(self.bootstrap_records, self.min_insync_replicas)
+
+
+def open_quorum(config: NodeConfig, logs: LogDirs, disk: Disk, clock: Clock, rng: Rng, node: Node) -> Opened:
+    """Raises Rejected, OSError: the log cannot be opened; Torn, ValueError: a file beside it cannot be read."""
+    log = logs.open_metadata_log(_settings(config))
+    snapshots = Snapshots(disk, log.path)
+    ids = snapshots.ids()
+    limits = SnapshotLimits(
+        bytes_between=config.number("metadata.log.max.record.bytes.between.snapshots"),
+        interval_ms=config.number("metadata.log.max.snapshot.interval.ms"),
+        retention_bytes=config.number("metadata.max.retention.bytes"),
+        retention_ms=config.number("metadata.max.retention.ms"),
+    )
+    loader, history = Loader(), VoterHistory(_configured(config))
+    if ids:
+        _load_snapshot(snapshots.read(ids[-1]), ids[-1], loader, history)
+    _read_controls(log, history)
+    if not history.latest.voters:
+        raise Rejected(
+            ErrorCode.INVALID_CONFIG,
+            "No voter is known: set controller.quorum.voters, or format with `kcli storage format --standalone`.",
+        )
+    core = Quorum(
+        ReplicaKey(config.node_id, logs.metadata_dir.directory_id or UNASSIGNED_DIR),
+        _election_state(disk, log.path),
+        LogView(
+            start_offset=log.log_start_offset,
+            end_offset=log.leo,
+            epochs=[(RaftEpoch(epoch), start) for epoch, start in log.epochs.entries],
+            snapshots=[OffsetAndEpoch(id_.end_offset, RaftEpoch(id_.epoch)) for id_ in ids if id_.end_offset > 0],
+        ),
+        history,
+        jitter=rng.below,
+        settings=_raft_settings(config),
+        endpoints=_end_points(config),
+    )
+    return Opened(
+        MetadataQuorum(core, log, loader, Snapshotting(snapshots, limits), disk, clock, node),
+        _bootstrap(disk, logs.metadata_dir.path),
+        str(config.number("min.insync.replicas")),
+    )
+
+
+def _settings(config: NodeConfig) -> LogSettings:
+    return LogSettings(
+        segment_bytes=config.number("metadata.log.segment.bytes"),
+        segment_ms=config.number("metadata.log.segment.ms"),
+        max_message_bytes=MAX_BATCH_BYTES,
+        retention_bytes=-1,  # snapshots decide what may go
+        retention_ms=-1,
+        flush_ms=LONG_MAX,
+    )
+
+
+def _raft_settings(config: NodeConfig) -> Settings:
+    return Settings(
+        election_timeout_ms=config.number("controller.quorum.election.timeout.ms"),
+        election_backoff_max_ms=config.number("controller.quorum.election.backoff.max.ms"),
+        fetch_timeout_ms=config.number("controller.quorum.fetch.timeout.ms"),
+        request_timeout_ms=config.number("controller.quorum.request.timeout.ms"),
+        retry_backoff_ms=config.number("controller.quorum.retry.backoff.ms"),
+        listener=config.controller_listener_names[0],
+    )
+
+
+def _configured(config: NodeConfig) -> VoterSet:
+    name = config.controller_listener_names[0]
+    return VoterSet(
+        Voter(ReplicaKey(voter.node_id), (Endpoint(name, voter.host, voter.port),)) for voter in config.voters
+    )
+
+
+def _end_points(config: NodeConfig) -> tuple[Endpoint, ...]:
+    return tuple(
+        Endpoint(listener.name, listener.host or "localhost", listener.port)
+        for listener in config.listeners
+        if listener.name in config.controller_listener_names
+    )
+
+
+def _election_state(disk: Disk, folder: str) -> ElectionState:
+    try:
+        return parse_state(disk.read(f"{folder}/{QUORUM_STATE}"))
+    except FileNotFoundError:
+        return ElectionState()
+
+
+def _load_snapshot(snapshot: Snapshot, id_: SnapshotId, loader: Loader, history: VoterHistory) -> None:
+    versions = [said.kraft_version for said in snapshot.controls if isinstance(said, control.KRaftVersion)]
+    voters = [VoterSet.of(said) for said in snapshot.controls if isinstance(said, control.Voters)]
+    history.reset(id_.end_offset, versions[-1] if versions else 0, voters[-1] if voters else None)
+    if id_.end_offset > 0:
+        loader.snapshot(snapshot.records, id_.end_offset - 1, id_.epoch, snapshot.last_timestamp_ms)
+
+
+def _read_controls(log: Log, history: VoterHistory) -> None:
+    """Tell the history what the log's control records say."""
+    offset = log.log_start_offset
+    while offset < log.leo:
+        found = log.read(offset, READ_BYTES, log.leo, minimum_one=True)
+        for at, head in batch.headers(found.data):
+            if head.is_control:
+                for record in batch.records(found.data, at):
+                    said = control.decode(record.key, record.value)
+                    if said is not None and record.offset > history.latest_offset:
+                        history.add(record.offset, said)
+        offset = found.next_offset
+
+
+def _bootstrap(disk: Disk, folder: str) -> tuple[Record, ...]:
+    """The records of bootstrap.checkpoint; those of the newest version where there is none."""
+    try:
+        return read(disk, f"{folder}/{BOOTSTRAP}").records
+    except FileNotFoundError:
+        return bootstrap.checkpoint()

@@ -1,0 +1,232 @@
+"""MetadataQuorum: one node's part in the metadata quorum; the raft core with its log and its files.
+
+The core decides (server/raft); this does what its effects say, each to its end, in order, before it steps again. What
+is committed is read back from the log, replayed into an image, and published.
+
+An append counts only once it is on disk. The appends of one turn of the loop share a sync, which is the turn's last
+deed.
+
+Source: KIP-595, KIP-630.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from server.broker.snapshotting import Snapshotting
+from server.log.log import Log, Origin
+from server.metadata.delta import Delta
+from server.metadata.image import Image
+from server.metadata.loader import Loader
+from server.metadata.record_format import decode, encode
+from server.metadata.records import Record
+from server.model.errors import ErrorCode, Rejected
+from server.model.ids import RaftEpoch
+from server.ports import Clock, Disk
+from server.raft import effects, events
+from server.raft.quorum import Quorum
+from server.raft.rpc import OffsetAndEpoch
+from server.raft.state import format_state
+from server.records import batch, build, control
+
+logger = logging.getLogger(__name__)
+
+QUORUM_STATE = "quorum-state"
+READ_BYTES = 1 << 20
+
+
+class Node(Protocol):
+    """Who is told what the quorum does."""
+
+    def publish(self, delta: Delta, image: Image) -> None:
+        """A change is committed: the delta, and the image that it led to."""
+        ...
+
+    def lead(self) -> None:
+        """This node leads the quorum, and has published all that earlier leaders committed."""
+        ...
+
+    def follow(self) -> None:
+        """This node does not lead the quorum (any longer)."""
+        ...
+
+    def broken(self, error: Exception) -> None:
+        """The metadata log cannot be written or read: the node cannot go on."""
+        ...
+
+
+class MetadataQuorum:
+    def __init__(
+        self,
+        core: Quorum,
+        log: Log,
+        loader: Loader,
+        snapshotting: Snapshotting,
+        disk: Disk,
+        clock: Clock,
+        node: Node,
+    ) -> None:
+        """loader: has the image of the latest snapshot; what is committed behind it is read from the log."""
+        self.core, self.log = core, log
+        self._snapshotting = snapshotting
+        self._loader, self._disk, self._clock, self._node = loader, disk, clock, node
+        self._applied = loader.image.offset + 1  # the offset of the next record to apply
+        self._leads_from: int | None = None  # lead once this offset is applied
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()  # (last offset, done) of appends
+        self._events: deque[events.Event] = deque()
+        self._stepping = self._closed = self._flushing = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def image(self) -> Image:
+        """The committed image."""
+        return self._loader.image
+
+    def start(self) -> None:
+        """Begin; a quorum of one leads when this returns, and its first record waits for the disk."""
+        self._step(events.Started())
+
+    def close(self) -> None:
+        """Stop leading, and stop stepping. The log is its directory's to close."""
+        self._step(events.Stopping())
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._refuse_waiting()
+
+    def append(self, records: Sequence[Record], metadata_version: int) -> tuple[int, asyncio.Future[None]]:
+        """Append records as one batch of this epoch: the last one's offset, and a future that is done at commit.
+
+        Raises Rejected(NOT_CONTROLLER): this node does not lead.
+        """
+        if self._closed or not self.core.is_leader:
+            raise Rejected(ErrorCode.NOT_CONTROLLER)
+        now = self._clock.timestamp_ms()
+        epoch = self.core.epoch
+        data = build.build(
+            [batch.Record(0, now, None, encode(record, metadata_version)) for record in records],
+            base_offset=self.log.leo,
+            leader_epoch=epoch,
+        )
+        last = self._append(data, epoch, now)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((last, done))
+        self._step(events.Appended(last + 1))
+        return last, done
+
+    def _append(self, data: bytes, epoch: int, timestamp_ms: int) -> int:
+        """Write a batch, and have it flushed with what else this turn appends. Returns its last offset."""
+        appended = self.log.append(data, epoch, timestamp_ms, origin=Origin.RAFT_LEADER)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+        return appended.last_offset
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._closed:
+            return
+        try:
+            self.log.flush()
+        except Rejected as e:
+            self._node.broken(e)
+        else:
+            self._step(events.Flushed(self.log.leo))
+
+    # Stepping
+
+    def _step(self, event: events.Event) -> None:
+        self._events.append(event)
+        if self._stepping or self._closed:
+            return
+        self._stepping = True
+        try:
+            while self._events:
+                for effect in self.core.step(self._events.popleft(), self._clock.now_ms()):
+                    self._do(effect)
+        except (OSError, Rejected) as e:
+            self._node.broken(e)
+        finally:
+            self._stepping = False
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self.core.next_deadline_ms
+        if deadline is not None and not self._closed:
+            wait_s = max(deadline - self._clock.now_ms(), 0) / 1000
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._step, events.Ticked())
+
+    def _do(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Persist(state):
+                voters = self.core.voters.ids
+                self._disk.replace(
+                    f"{self.log.path}/{QUORUM_STATE}", format_state(state, voters, self.core.history.kraft_version)
+                )
+            case effects.AppendControl(controls, base_offset, epoch):
+                now = self._clock.timestamp_ms()
+                data = control.batch_of(controls, base_offset=base_offset, leader_epoch=epoch, timestamp_ms=now)
+                self._append(data, epoch, now)
+            case effects.HwAdvanced(offset):
+                self._apply(offset)
+            case effects.Lead(_, start_offset):
+                self._leads_from = start_offset
+            case effects.Follow():
+                self._leads_from = None
+                self._refuse_waiting()
+                self._node.follow()
+            case _:
+                raise AssertionError(f"{effect} needs other nodes, and the quorum has one")
+
+    def _refuse_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for _, done in waiting:
+            if not done.done():
+                done.set_exception(Rejected(ErrorCode.NOT_CONTROLLER))
+                done.exception()  # whoever waited may be gone
+
+    # Applying
+
+    def _apply(self, hw: int) -> None:
+        """Replay and publish what is committed; then answer who waited for it."""
+        while self._applied < hw:
+            data = self.log.read(self._applied, READ_BYTES, hw, minimum_one=True).data
+            for at, head in batch.headers(data):
+                self._apply_batch(data, at, head)
+        self.log.hw = hw
+        while self._waiting and self._waiting[0][0] < hw:
+            _, done = self._waiting.popleft()
+            if not done.done():
+                done.set_result(None)
+        if self._leads_from is not None and hw > self._leads_from:
+            self._leads_from = None
+            self._node.lead()
+
+    def keep_small(self) -> None:
+        """Take a snapshot if one is due, and drop what older snapshots and records are no longer needed."""
+        now, timestamp = self._clock.now_ms(), self._clock.timestamp_ms()
+        whole = self.image.offset + 1 == self._applied  # not inside a transaction
+        taken = self._snapshotting.take(self.image, self.core.history, now, timestamp) if whole else None
+        if taken is not None:
+            self._step(events.SnapshotTaken(OffsetAndEpoch(taken.end_offset, RaftEpoch(taken.epoch))))
+        start = self._snapshotting.expire(self.log.size, timestamp)
+        if start is not None and start > self.log.log_start_offset:
+            self.log.advance_log_start(start)
+            self._step(events.LogStartMoved(start))
+
+    def _apply_batch(self, data: bytes | memoryview, at: int, head: batch.Header) -> None:
+        epoch = head.partition_leader_epoch
+        if head.is_control:
+            published = self._loader.batch(head.last_offset, epoch, head.max_timestamp, ())
+        else:
+            records = [decode(record.value or b"") for record in batch.records(data, at)]
+            published = self._loader.batch(head.base_offset, epoch, head.max_timestamp, records)
+        self._applied = head.next_offset
+        self._snapshotting.applied(head.size)
+        for delta, image in published:
+            self._node.publish(delta, image)

@@ -1,0 +1,257 @@
+"""Node: the composition root, the only file that knows every concrete part.
+
+    node = Node(config, clock=..., network=..., disk=..., rng=...)
+    await node.start()      # returns when clients are served
+    await node.stop()       # cleanly: nothing needs recovery at the next start
+
+The way up: the directories are claimed, ports bound, the metadata log is opened and the quorum started; once this node
+has all that is committed, the broker registers, recovers its logs, opens its partitions, and is unfenced. Ports are
+bound first so that a port in use is found before anything is written; a client that comes too early is sent away.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+
+from server import dispatch
+from server.broker import metadata_log
+from server.broker.broker import Broker
+from server.broker.controller import ActiveController
+from server.broker.lifecycle import Lifecycle
+from server.broker.quorum import MetadataQuorum
+from server.config import ConfigError, NodeConfig
+from server.log.dirs import LogDirs
+from server.log.log_dir import LogDir
+from server.log.sync import SyncJob
+from server.metadata.delta import Delta
+from server.metadata.image import Image
+from server.metadata.records import EndPoint
+from server.model.listeners import Listener
+from server.net.answers import Disconnect, Peer, Service
+from server.net.limits import Limits
+from server.net.listener import listen
+from server.net.registry import Registry
+from server.ports import Clock, Disk, Listening, Network, Rng
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+
+
+class CannotStart(Exception):
+    """The node cannot start; the message is what the user reads."""
+
+
+class Node:
+    """fatal: set to the reason once the node cannot go on; who runs it stops it then."""
+
+    def __init__(self, config: NodeConfig, *, clock: Clock, network: Network, disk: Disk, rng: Rng) -> None:
+        _refuse_what_is_not_built(config)
+        self.config = config
+        self._clock, self._network, self._disk, self._rng = clock, network, disk, rng
+        self.fatal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._leading = asyncio.Event()
+        self._listening: dict[str, Listening] = {}
+        self._timers: list[asyncio.TimerHandle] = []
+        self._ready = self._stopping = False
+        number = config.number
+        self._registry = Registry(
+            Limits(
+                number("socket.request.max.bytes"),
+                number("max.connections"),
+                number("max.connections.per.ip"),
+                number("connections.max.idle.ms"),
+                number("queued.max.request.bytes"),
+            )
+        )
+        self.logs = LogDirs(
+            disk,
+            clock,
+            rng,
+            config.log_dirs,
+            metadata_dir=config.metadata_log_dir,
+            checkpoint_ms=number("log.flush.offset.checkpoint.interval.ms"),
+            retention_check_ms=number("log.retention.check.interval.ms"),
+            run=self._run_job,
+            on_offline=self._directory_failed,
+        )
+        self.broker: Broker
+        self.quorum: MetadataQuorum
+        self.controller: ActiveController
+        self.lifecycle: Lifecycle
+
+    # The way up
+
+    async def start(self) -> None:
+        """Raises CannotStart, UnusableDirectory, OSError, Rejected; nothing is held then."""
+        try:
+            await self._start()
+        except BaseException:
+            self._let_go()
+            raise
+
+    async def _start(self) -> None:
+        cluster_id = self.logs.claim(self.config.node_id)
+        opened = metadata_log.open_quorum(self.config, self.logs, self._disk, self._clock, self._rng, self)
+        self.quorum = opened.quorum
+        idle_ms = self.config.number("metadata.max.idle.interval.ms")
+        self.controller = ActiveController(self.quorum, self._clock, idle_ms)
+        self.broker = Broker(self.config, cluster_id, self.logs, self.controller, self._clock, self._rng)
+        self.broker.image = self.quorum.image
+        await self._listen()
+        self.lifecycle = Lifecycle(self.broker, self._end_points())
+        self.quorum.start()
+        await self._or_fatal(self._leading.wait())
+        await self._or_fatal(self.controller.lead(self.quorum.image, opened.bootstrap(self.quorum.image)))
+        await self._or_fatal(self.lifecycle.register_controller())
+        if self.config.is_broker:
+            self.logs.load(self.broker.log_settings)
+            await self._or_fatal(self.lifecycle.register_broker())
+            self.broker.open_partitions()
+            await self._or_fatal(self.lifecycle.unfence())
+        self._ready = True
+        self._every(TICK_S, self._tick)
+        logger.info("node %d is ready: %s", self.config.node_id, ", ".join(map(str, self.addresses)))
+
+    async def _or_fatal(self, step: Coroutine[None, None, object]) -> None:
+        """Wait for a step of the start, unless the node breaks first. Raises CannotStart."""
+        task = asyncio.get_running_loop().create_task(step)
+        await asyncio.wait((task, self.fatal), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            raise CannotStart(self.fatal.result())
+        task.result()
+
+    async def _listen(self) -> None:
+        for listener in self.config.listeners:
+            plane = dispatch.CONTROLLER if listener.name in self.config.controller_listener_names else dispatch.BROKER
+            serve = self._gate(dispatch.connect(self.broker, listener.name, plane))
+            try:
+                self._listening[listener.name] = await listen(
+                    self._network, self._registry, listener.host, listener.port, serve, self.broker.writes.flush
+                )
+            except OSError as e:
+                where = f"{listener.name}://{listener.host}:{listener.port}"
+                raise CannotStart(f"Cannot listen on {where}: {e.strerror or e}.") from e
+
+    def _gate(self, serve: Callable[[Peer], Service]) -> Callable[[Peer], Service]:
+        def gated(peer: Peer) -> Service:
+            return serve(peer) if self._ready else _not_yet
+
+        return gated
+
+    @property
+    def addresses(self) -> list[str]:
+        """NAME://host:port of each listener, with the port that it got."""
+        return [
+            f"{listener.name}://{listener.host or 'localhost'}:{self._listening[listener.name].port}"
+            for listener in self.config.listeners
+            if listener.name in self._listening
+        ]
+
+    def _end_points(self) -> dict[str, EndPoint]:
+        """What this node tells others: each advertised listener, with the port it got where none was given."""
+        return {
+            told.name: EndPoint(told.name, told.host or "localhost", self._port(told), 0)
+            for told in (*self.config.advertised_listeners, *self._controller_listeners())
+        }
+
+    def _controller_listeners(self) -> list[Listener]:
+        advertised = {told.name for told in self.config.advertised_listeners}
+        return [each for each in self.config.listeners if each.name not in advertised]
+
+    def _port(self, listener: Listener) -> int:
+        return listener.port or self._listening[listener.name].port
+
+    # What the quorum says
+
+    def publish(self, delta: Delta, image: Image) -> None:
+        self.broker.publish(delta, image)
+
+    def lead(self) -> None:
+        self._leading.set()
+
+    def follow(self) -> None:
+        self.controller.resign()
+
+    def broken(self, error: Exception) -> None:
+        logger.error("the metadata log failed: %s", error, exc_info=error)
+        self._die(f"The metadata log failed: {error}")
+
+    def _die(self, reason: str) -> None:
+        if not self.fatal.done():
+            self.fatal.set_result(reason)
+
+    # Upkeep
+
+    def _every(self, seconds: float, do: Callable[[], None]) -> None:
+        def again() -> None:
+            do()
+            self._timers.remove(handle)
+            self._every(seconds, do)
+
+        handle = asyncio.get_running_loop().call_later(seconds, again)
+        self._timers.append(handle)
+
+    def _tick(self) -> None:
+        self.logs.tick()
+        self.quorum.keep_small()
+        now = self._clock.now_ms()
+        for partition in self.broker.all_partitions():
+            partition.tick(now)
+
+    def _run_job(self, job: SyncJob) -> None:
+        done = asyncio.get_running_loop().run_in_executor(None, job.run)
+        done.add_done_callback(lambda _: job.finish())
+
+    def _directory_failed(self, directory: LogDir) -> None:
+        if directory is self.logs.metadata_dir:
+            self._die(f"The log directory of the metadata log failed: {directory.offline}")
+        elif all(each.offline is not None for each in self.logs.dirs):
+            self._die(f"All log directories failed, the last one, {directory.path}, with: {directory.offline}")
+        elif self._ready:
+            self.lifecycle.directory_failed()
+
+    # The way down
+
+    async def stop(self) -> None:
+        """Stop serving, hand over what can be, and leave everything whole on disk."""
+        if self._stopping:
+            return
+        self._stopping, was_ready, self._ready = True, self._ready, False
+        for timer in self._timers:
+            timer.cancel()
+        if was_ready and self.config.is_broker and not self.fatal.done():
+            await self.lifecycle.shut_down()
+        self._let_go()
+        logger.info("node %d has stopped", self.config.node_id)
+
+    def _let_go(self) -> None:
+        for listening in self._listening.values():
+            listening.close()
+        self._registry.close_all()
+        if hasattr(self, "broker"):
+            for partition in self.broker.all_partitions():
+                partition.close()
+            self.controller.resign()
+            self.quorum.close()
+            self.logs.close(self.lifecycle.broker_epoch if hasattr(self, "lifecycle") else -1)
+        else:
+            self.logs.release()
+
+
+def _not_yet(frame: memoryview) -> None:
+    raise Disconnect("this node is still starting")
+
+
+def _refuse_what_is_not_built(config: NodeConfig) -> None:
+    if not config.is_controller:
+        raise ConfigError(
+            f"{config.path}: process.roles must include controller: this version runs a quorum of one, on its own node"
+        )
+    others = [voter for voter in config.voters if voter.node_id != config.node_id]
+    if others:
+        named = ", ".join(f"{voter.node_id}@{voter.host}:{voter.port}" for voter in others)
+        raise ConfigError(
+            f"{config.path}: controller.quorum.voters names other nodes ({named}): this version runs a quorum of one"
+        )
