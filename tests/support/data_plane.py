@@ -42,7 +42,7 @@ controller.quorum.voters=1@127.0.0.1:9093
 
 
 def topic_id(name: str) -> TopicId:
-    return TopicId(UUID(bytes=name.encode().rjust(16, b"\x01")))
+    return TopicId(UUID(bytes=name.encode().rjust(16, b"\x01")[:16]))
 
 
 class DataPlane:
@@ -66,7 +66,6 @@ class DataPlane:
         self.logs.claim(US)
         controller = cast(ActiveController, None)  # none of these handlers asks it
         self.broker = Broker(self.config, CLUSTER, self.logs, controller, clock, rng)
-        self.logs.load(self.broker.log_settings)
         self.client = Client("10.0.0.9", 5555, LISTENER)
         self.publish(
             r.RegisterBrokerRecord(
@@ -75,6 +74,8 @@ class DataPlane:
         )
         for name, count in topics.items():
             self.create(name, count)
+        self.logs.load(self.broker.log_settings)
+        self.broker.open_partitions()
 
     def _format(self, path: str, directory_id: DirectoryId) -> None:
         self.disk.make_dirs(path)
