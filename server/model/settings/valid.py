@@ -76,13 +76,13 @@ class EachOf:
         if not value and not self.may_be_empty:
             words = f"[{', '.join(self.words)}]" if self.words else "any non-empty value"
             return f"Configuration '{name}' must not be empty. Valid values include: {words}"
-        if "" in value:
-            return f"Configuration '{name}' values must not be empty."
         if len(set(value)) < len(value):
             return f"Configuration '{name}' values must not be duplicated."
-        strange = next((word for word in value if self.words and word not in self.words), None)
-        if strange is not None:
-            return sentence(name, strange, f"String must be one of: {', '.join(self.words)}")
+        for word in value:
+            if not word:
+                return f"Configuration '{name}' values must not be empty."
+            if self.words and word not in self.words:
+                return sentence(name, word, f"String must be one of: {', '.join(self.words)}")
         return None
 
     def __str__(self) -> str:
@@ -164,14 +164,15 @@ class Addresses:
     __slots__ = ()
 
     def refusal(self, name: str, value: Value) -> str | None:
-        refusal = EachOf().refusal(name, value)
-        for text in value if isinstance(value, tuple) and refusal is None else ():
-            if host_and_port(text) is None:
-                return (
-                    f"Failed to parse host name from {text} for the configuration {name}. "
-                    'Each entry should be in the form "{host}:{port}"'
-                )
-        return refusal
+        if not isinstance(value, tuple):
+            return f"Invalid value null for configuration {name}"
+        bad = next((text for text in value if host_and_port(text) is None), None)
+        if bad is None:
+            return None
+        return (
+            f"Failed to parse host name from {bad} for the configuration {name}. "
+            'Each entry should be in the form "{host}:{port}"'
+        )
 
     def __str__(self) -> str:
         return "non-empty list"
