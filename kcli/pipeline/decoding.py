@@ -16,7 +16,7 @@ from crc32c import crc32c
 
 from kcli.errors import Failure
 from kcli.pipeline import compression
-from kcli.pipeline.encoding import HEADER_SIZE
+from kcli.pipeline.encoding import HEADER_SIZE, Batch
 from kcli.pipeline.wire import zigzag
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ _HEADER = struct.Struct(">qiibIhiqqqhii").unpack_from
 _SIZE = struct.Struct(">qi").unpack_from
 LENGTH_END, CRC_FROM, MAGIC = 12, 21, 2
 CODEC, APPEND_TIME, TRANSACTIONAL, CONTROL = 0x07, 0x08, 0x10, 0x20
-ABORT = b"\0\0\0\0"  # the key of the marker that ends a transaction for nothing: version and type, two bytes each
+ABORT = 0  # the type of the marker that ends a transaction for nothing
 _SHORTEST_RUN = 4
 
 
@@ -115,6 +115,12 @@ class Block:
             return found
         return [record for record in found if start <= record.offset < end]
 
+    def marker(self) -> int:
+        """The type of a control batch."""
+        records = self._read(_records)
+        key = records[0].key if records else None  # compaction may have emptied it
+        return int.from_bytes((key or b"")[2:4], "big")  # behind a version
+
     def _read(self, parse: Callable[[bytes, Head], list[T]]) -> list[T]:
         try:
             data = bytes(compression.plain(self.head.attributes & CODEC, self._batch[HEADER_SIZE:]))
@@ -129,6 +135,13 @@ class Block:
     @property
     def _named(self) -> str:
         return f"The batch at offset {self.head.base_offset} of {self.topic}-{self.partition}"
+
+
+def whole(batch: Batch) -> list[Record]:
+    """The records of a batch that was encoded here; offsets count from 0."""
+    header, body = batch.pieces()
+    head = Head._make(_HEADER(header))
+    return _records(bytes(compression.plain(batch.codec, memoryview(body))), head)
 
 
 def _values(data: bytes, head: Head) -> list[bytes | None]:

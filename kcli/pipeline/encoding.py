@@ -19,8 +19,7 @@ from kcli.pipeline.wire import zigzag
 Headers = Sequence[tuple[str, bytes | None]]
 HEADER_SIZE = 61
 NO_PRODUCER = (-1, -1, -1)
-# What a record takes beside key, value and headers, at most: five numbers of five bytes, attributes, count of headers.
-RECORD_OVERHEAD = 27
+RECORD_OVERHEAD = 21  # length, attributes, timestamp delta and offset delta at their largest
 _MAX_TABLE = 1 << 16
 _FRONT = struct.Struct(">qiibI").pack  # base offset, length, leader epoch, magic, CRC
 _COVERED = struct.Struct(">hiqqqhii").pack  # from the attributes on: what the CRC covers
@@ -78,20 +77,32 @@ class Open:
 def record(index: int, delta_ms: int, key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
     parts = [b"\0", zigzag(delta_ms), zigzag(index)]
     for field in (key, value):
-        parts += [b"\1"] if field is None else [zigzag(len(field)), field]
-    parts.append(zigzag(len(headers)))
+        parts += (b"\1",) if field is None else (_SIZES[len(field)], field)
+    parts.append(_SIZES[len(headers)])
     for name, content in headers:
         raw = name.encode()
         parts += [zigzag(len(raw)), raw]
         parts += [b"\1"] if content is None else [zigzag(len(content)), content]
     body = b"".join(parts)
-    return zigzag(len(body)) + body
+    return _SIZES[len(body)] + body
 
 
 def upper_bound(key: bytes | None, value: bytes | None, headers: Headers) -> int:
-    """The most bytes that a record can take in a batch."""
-    size = RECORD_OVERHEAD + len(key or b"") + len(value or b"")
-    return size + sum(len(name) * 3 + len(content or b"") + 10 for name, content in headers)
+    """What Kafka's producer takes a batch of this one record to need at most: what its size limits are about."""
+    size = HEADER_SIZE + RECORD_OVERHEAD
+    for field in (key, value):
+        size += 1 if field is None else len(_SIZES[len(field)]) + len(field)
+    size += len(_SIZES[len(headers)])
+    for name, content in headers:
+        raw = name.encode()
+        size += len(_SIZES[len(raw)]) + len(raw) + 1 + (len(_SIZES[len(content)]) + len(content) if content else 0)
+    return size
+
+
+def value_overhead(largest: int, delta_ms: int) -> int:
+    """What a record of nothing but a value takes beside the value, at most; `largest` is the size of the largest."""
+    # Attributes, no key, no headers; an offset delta below a million takes three bytes.
+    return 3 + len(zigzag(delta_ms)) + 3 + len(_SIZES[largest]) + len(_SIZES[largest + 32])
 
 
 class _Sizes(dict[int, bytes]):
