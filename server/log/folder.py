@@ -2,7 +2,7 @@
 
 What a crash may take: everything above the recovery point, from the end. A roll writes indexes, snapshot and epochs
 of the old segment; `sync_job` makes them durable, and only then does the recovery point move. A log that is compacted
-syncs at the roll: holes are legal there, so that a lost end of a segment would not be seen.
+syncs before it begins the next segment: holes are legal there, so that a lost end would not be seen.
 
 After a failed write or sync the log is fenced: memory and disk may differ, so it answers KAFKA_STORAGE_ERROR to
 everything until it is opened anew.
@@ -177,13 +177,16 @@ class LogFolder:
             paths.append(snapshots.write(self._disk, self.path, self.leo, self.producers))
             self._save_epochs()
             self._debt.rolled(self.leo, paths)
-            self._start_segment(self.leo, timestamp_ms)
-        if "compact" in self._settings.cleanup_policy:
+        # With the recovery point behind the old segment, its indexes and snapshot are trusted: they must be durable.
+        if "compact" in self._settings.cleanup_policy or self.recovery_point >= self.leo:
             self.flush()
+        with self._storing():
+            self._start_segment(self.leo, timestamp_ms)
 
     def _start_segment(self, base: int, timestamp_ms: int) -> None:
         self._active = Segment.create(self.files, self.path, base, timestamp_ms)
         self.segments.add(self._active)
+        self._debt.add(self._active.log_path)
         self._draw_roll()
         self._changed = True
 
@@ -235,7 +238,7 @@ class LogFolder:
                 self._retire(segment)
             self._active = self.segments.active
             self.leo = self._active.truncate(offset)
-            self._settle()
+            self._settle(self.leo + 1)
             self.producers.clear()
             kept = snapshots.offsets(self._disk, self.path)
             start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers)
@@ -257,7 +260,7 @@ class LogFolder:
             self._start_segment(offset, timestamp_ms)
             self.epochs.clear()
             self.producers.clear()
-            self._settle()
+            self._settle(0)
             self.recovery_point = offset
         self.flush()
 
@@ -266,14 +269,14 @@ class LogFolder:
             self.recovery_point = min(offset, self.recovery_point)
             self.owner.checkpoint_now(self)
 
-    def _settle(self) -> None:
-        """Bring everything else in line with a LEO that went back."""
+    def _settle(self, drop_snapshots_from: int) -> None:
+        """Bring everything else in line with a LEO that moved."""
         self._written = self.leo
         self.hw = min(self.hw, self.leo)
         self.epochs.truncate_end(self.leo)
         self._save_epochs()
         for offset in snapshots.offsets(self._disk, self.path):
-            if offset > self.leo:
+            if offset >= drop_snapshots_from:
                 self._disk.remove(snapshots.path_of(self.path, offset))
         self._changed = True
         self._debt.add(self._active.log_path)

@@ -221,7 +221,10 @@ class _Loading:
 
 
 def replay(segments: Segments, producers: ProducerStates, start: int, end: int) -> None:
-    """Let the producers take note of the batches in [start, end) again; the transaction indexes are right already."""
+    """Let the producers take note of the batches in [start, end) again; the transaction indexes are right already.
+
+    A batch that begins before `start` and ends behind it counts: a log start offset may lie within a batch.
+    """
     if start >= end:
         return
     for at in range(segments.floor(start), len(segments)):
@@ -234,8 +237,7 @@ def replay(segments: Segments, producers: ProducerStates, start: int, end: int) 
         for _, head, data in scan.batches(segment.file(), found[0], segment.written):
             if head.base_offset >= end:
                 return
-            if head.base_offset >= start:
-                producers.replay(head, data, 0)
+            producers.replay(head, data, 0)
 
 
 def load(

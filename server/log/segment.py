@@ -15,6 +15,7 @@ from server.log import names, offset_index, scan, time_index, txn_index
 from server.log.offset_index import OffsetIndex
 from server.log.open_files import OpenFiles
 from server.log.scan import MAX_RELATIVE_OFFSET
+from server.log.sync import sync_all
 from server.log.time_index import NO_TIMESTAMP, TimeIndex
 from server.log.txn_index import TxnIndex
 from server.model.errors import ErrorCode, Rejected
@@ -132,7 +133,7 @@ class Segment:
             self.note(head.size, head.last_offset, head.max_timestamp, interval)
         self.size = staged
         self.close_times()
-        self.save_indexes()
+        sync_all(self._files.disk, self.save_indexes(), [])
 
     def reset_indexes(self) -> None:
         self._offsets, self._times = OffsetIndex(), TimeIndex()
@@ -143,8 +144,7 @@ class Segment:
         self._txns = TxnIndex()
 
     def save_indexes(self) -> list[str]:
-        """Append what the index files lack; return the paths written to. Nothing is synced."""
-        changed = []
+        """Append what the index files lack, without a sync; return every path that an index may have."""
         for index, suffix, entry_bytes in (
             (self._offsets, names.INDEX, offset_index.ENTRY_BYTES),
             (self._times, names.TIME_INDEX, time_index.ENTRY_BYTES),
@@ -168,8 +168,8 @@ class Segment:
             finally:
                 file.close()
             index.saved += len(data) // entry_bytes
-            changed.append(path)
-        return changed
+        # All of them: one that needed nothing may still be unsynced, from a save before this one.
+        return [self.stem + suffix for suffix in (names.INDEX, names.TIME_INDEX, names.TXN_INDEX)]
 
     def index_full(self, index_bytes: int) -> bool:
         entries = len(self.offsets)
@@ -309,7 +309,6 @@ class Segment:
         self._since_index = 0
         if position == 0:
             self._first_timestamp = NO_TIMESTAMP
-        self.save_indexes()
         return min(offset, head.base_offset)
 
     def _reload_max_timestamp(self) -> None:
