@@ -8,9 +8,8 @@ inside.
 import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random
-from typing import NamedTuple
 from uuid import UUID
 
 from server.model.errors import ErrorCode
@@ -20,9 +19,9 @@ from server.raft.log import LogView
 from server.raft.quorum import Quorum
 from server.raft.rpc import FetchedBatch, OffsetAndEpoch
 from server.raft.settings import Settings
-from server.raft.state import ElectionState
 from server.raft.voters import Endpoint, Peer, ReplicaKey, Voter, VoterHistory, VoterSet
 from server.records import control
+from tests.sim.raft_judges import Disk, Entry, Judges
 
 LONGEST_STEP = 64  # effects that follow from one event, before somebody runs in a circle
 
@@ -48,39 +47,8 @@ GUSTY = Weather(Settings(request_timeout_ms=700), 0.05, 0.05, 0.05, 3000, 0.001,
 STORM = Weather(Settings(40, 40, 80, 60, 5, 20), 0.1, 0.15, 0.2, 300, 0.01, 60, 60, 12)
 
 
-class Entry(NamedTuple):
-    """What a log holds at one offset: the epoch, and either a payload or a control record."""
-
-    epoch: RaftEpoch
-    payload: int
-    record: control.Control | None = None
-
-
 # Who asked, at which address, what, and which life of the asker it was.
 Waiting = tuple[NodeId, Peer, rpc.Request, Quorum | None]
-
-
-@dataclass
-class Disk:
-    """What survives: of `entries`, from `start` on, the first `flushed` for certain."""
-
-    state: ElectionState = field(default_factory=ElectionState)
-    start: int = 0
-    entries: list[Entry] = field(default_factory=list)
-    flushed: int = 0
-    snapshots: dict[OffsetAndEpoch, bytes] = field(default_factory=dict)
-    unfinished: bytes = b""
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.entries)
-
-    def cut(self, end: int) -> None:
-        del self.entries[end - self.start :]
-        self.flushed = min(self.flushed, len(self.entries))
-
-    def durable(self) -> list[Entry]:
-        return self.entries[: self.flushed]
 
 
 def key_of(node: int) -> ReplicaKey:
@@ -103,7 +71,7 @@ def snapshot_bytes(history: VoterHistory, committed: list[Entry], end: int) -> b
     return json.dumps([version, record, rows]).encode()
 
 
-class World:
+class World(Judges):
     """`voters` ids vote at first; `observers` only fetch. `dynamic`: voters stand in the log and may change."""
 
     def __init__(
@@ -121,17 +89,13 @@ class World:
         self.initial = VoterSet(voter_of(node) for node in range(1, voters + 1))
         self.ids = [NodeId(node) for node in range(1, voters + observers + 1)]
         self.dynamic, self.snapshots = dynamic, snapshots
-        self.disks = {node: Disk() for node in self.ids}
-        self.nodes: dict[NodeId, Quorum | None] = {}
+        super().__init__(self.ids)
         self.calm = False
         self.cut: set[tuple[NodeId, NodeId]] = set()
         self.heap: list[tuple[int, int, Callable[[], None]]] = []
         self.count = 0
         self.tokens: dict[int, Waiting] = {}
         self.deadlines: dict[NodeId, int] = {}
-        self.leaders: dict[RaftEpoch, NodeId] = {}
-        self.votes: dict[tuple[NodeId, RaftEpoch], ReplicaKey] = {}
-        self.committed: list[Entry] = []
         self.answers: list[rpc.ChangeVotersResponse] = []
         for node in self.ids:
             self.start(node)
@@ -246,6 +210,7 @@ class World:
                 self.answer(node, token, response)
             case effects.AppendControl(controls, base_offset, epoch):
                 assert base_offset == disk.end
+                self.judge_change(disk, controls, epoch)
                 disk.entries += [Entry(epoch, -1, record) for record in controls]
                 self.flush_later(node, quorum)
             case effects.AppendFetched(records, base_offset, end_offset):
@@ -348,9 +313,6 @@ class World:
 
     # What users and administrators do.
 
-    def leading(self) -> list[NodeId]:
-        return [node for node, quorum in self.nodes.items() if quorum is not None and quorum.is_leader]
-
     def append(self, node: NodeId, count: int) -> None:
         """A client writes to a node that believes to lead."""
         quorum, disk = self.nodes[node], self.disks[node]
@@ -385,7 +347,12 @@ class World:
             if len(quorum.voters) > 1:
                 self.step(node, events.Asked(self.count, rpc.RemoveVoterRequest(voter.key)))
         else:
-            self.step(node, events.Asked(self.count, rpc.AddVoterRequest(voter_of(other), 3000)))
+            self.step(
+                node,
+                events.Asked(
+                    self.count, rpc.AddVoterRequest(voter_of(other), 2 * self.weather.settings.fetch_timeout_ms)
+                ),
+            )
 
     def mischief(self) -> None:
         """Something happens."""
@@ -419,95 +386,6 @@ class World:
         """From here on nothing goes wrong."""
         self.calm = True
         self.cut.clear()
-
-    # The judges.
-
-    def judge_request(self, node: NodeId, request: rpc.Request) -> None:
-        """What a request shows is on the disk of its sender."""
-        disk = self.disks[node]
-        if not isinstance(request, rpc.SupportRequest | rpc.AddVoterRequest | rpc.RemoveVoterRequest):
-            assert request.epoch <= disk.state.epoch, "an epoch was shown before it was on disk"
-        match request:
-            case rpc.VoteRequest(epoch, candidate, pre_vote=False):
-                assert self.votes.setdefault((node, epoch), candidate) == candidate, "a voter that stands had voted"
-            case rpc.FetchRequest(offset=offset):
-                assert offset == disk.start + disk.flushed == disk.end, "a fetch counts what is not on disk"
-
-    def judge_vote(self, node: NodeId, request: rpc.Request) -> None:
-        """A voter votes once in an epoch, and for a log that is at least as good as its own."""
-        assert isinstance(request, rpc.VoteRequest)
-        disk = self.disks[node]
-        if not request.pre_vote:
-            voted = self.votes.setdefault((node, request.epoch), request.candidate)
-            assert voted == request.candidate, f"{node} voted twice in epoch {request.epoch}"
-        last_epoch = disk.entries[-1].epoch if disk.entries else max([0, *(s.epoch for s in disk.snapshots)])
-        assert (request.last.epoch, request.last.offset) >= (last_epoch, disk.end), "a vote for a lesser log"
-
-    def judge_voters(self) -> None:
-        """Each node goes by the voters of its log."""
-        for node, quorum in self.nodes.items():
-            if quorum is not None:
-                sets = [entry.record for entry in self.disks[node].entries if isinstance(entry.record, control.Voters)]
-                if sets:
-                    assert quorum.voters == VoterSet.of(sets[-1]), f"{node} goes by other voters than its log"
-
-    def judge_leader(self, node: NodeId, epoch: RaftEpoch) -> None:
-        assert self.leaders.setdefault(epoch, node) == node, f"two leaders of epoch {epoch}"
-        log = self.disks[node]
-        for offset, entry in enumerate(self.committed):
-            if offset >= log.start:
-                assert offset < log.end, f"the leader of {epoch} lacks the committed {offset}"
-                assert log.entries[offset - log.start] == entry, f"the leader of {epoch} has another {offset}"
-
-    def judge_commit(self, node: NodeId, quorum: Quorum, offset: int) -> None:
-        disk = self.disks[node]
-        assert disk.start <= offset <= disk.end
-        for at in range(disk.start, offset):
-            entry = disk.entries[at - disk.start]
-            if at < len(self.committed):
-                assert self.committed[at] == entry, f"{node} commits another entry at {at}"
-            else:
-                assert at == len(self.committed)
-                self.committed.append(entry)
-        if quorum.is_leader:
-            self.judge_majority(quorum, offset)
-
-    def judge_majority(self, quorum: Quorum, offset: int) -> None:
-        """What a leader commits ends in its own epoch, and lies on the disks of a majority."""
-        last = self.committed[offset - 1]
-        assert last.epoch == quorum.epoch, f"committed up to {offset}, an entry of epoch {last.epoch}, by counting"
-        holding = 0
-        for voter in quorum.voters.ids:
-            disk = self.disks[voter]
-            durable = disk.durable()
-            held = disk.start >= offset or (
-                disk.start + len(durable) >= offset and durable[offset - 1 - disk.start] == last
-            )
-            holding += held
-        assert holding >= quorum.voters.majority, f"{offset} is on {holding} disks of {len(quorum.voters)}"
-
-    def judge_logs(self) -> None:
-        """Equal entries at one offset have equal pasts: logs are prefixes of each other up to where they part."""
-        for i, a in enumerate(self.disks.values()):
-            for b in list(self.disks.values())[:i]:
-                start = max(a.start, b.start)
-                first, second = a.entries[start - a.start :], b.entries[start - b.start :]
-                agree = [x == y for x, y in zip(first, second, strict=False)]
-                same_epoch = [x.epoch == y.epoch for x, y in zip(first, second, strict=False)]
-                assert agree == same_epoch, "one epoch put two entries at one offset"
-                assert sorted(agree, reverse=True) == agree, "logs that parted met again"
-
-    def judge_end(self) -> None:
-        """After a while of calm there is one leader, and everybody has its log and knows it to be committed."""
-        leader = self.leading()[-1:]
-        assert leader, "nobody leads"
-        quorum = self.nodes[leader[0]]
-        assert quorum is not None
-        for node, other in self.nodes.items():
-            assert other is not None
-            assert (other.epoch, other.leader_id) == (quorum.epoch, leader[0]), f"{node} follows another"
-            assert other.high_watermark == quorum.log.end_offset == len(self.committed), f"{node} is behind"
-            assert other.log.end_offset == self.disks[node].end
 
 
 def response_epoch(response: rpc.Response) -> int:

@@ -21,7 +21,7 @@ def live(world: World) -> None:
     world.run(world.now_ms + world.weather.latest_ms + 4 * times.fetch_timeout_ms)
     for node in world.leading():
         world.append(node, 1)
-    world.run(world.now_ms + times.fetch_timeout_ms)
+    world.run(world.now_ms + 2 * times.fetch_timeout_ms)
     world.judge_logs()
     world.judge_voters()
     world.judge_end()
