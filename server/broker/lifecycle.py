@@ -96,7 +96,7 @@ class Lifecycle:
         """Give up every leadership and be fenced, so that clients need not find out by themselves."""
         try:
             while not (await self._heartbeat(want_shut_down=True)).should_shut_down:
-                logger.info("waiting for other brokers to take over the leadership of partitions")
+                logger.debug("waiting for other brokers to take over the leadership of partitions")
         except Rejected as e:
             logger.warning("stopping without the controller's leave: %s", e)
 

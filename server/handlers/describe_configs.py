@@ -12,6 +12,7 @@ from server.metadata.settings import broker_settings
 from server.model import topic_names
 from server.model.errors import ErrorCode, Rejected
 from server.model.settings.kinds import ResourceType
+from server.model.settings.order import rank
 from server.wire.messages.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
@@ -46,7 +47,7 @@ def _entries(broker: Broker, resource: DescribeConfigsResource) -> list[Entry]:
             topic_names.check(name)
             if name not in image.topics:
                 raise Rejected(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-            return describe.topic(image, broker.settings, name)
+            return sorted(describe.topic(image, broker.settings, name), key=lambda entry: rank(entry.name))
         case ResourceType.BROKER if name == CLUSTER:
             return describe.cluster(broker_settings(image, static))
         case ResourceType.BROKER:
