@@ -169,3 +169,40 @@ class Quorum(NamedTuple):
     voters: tuple[Replica, ...]
     observers: tuple[Replica, ...]
     nodes: tuple[QuorumNode, ...]
+
+
+class Level(NamedTuple):
+    """A feature at a level; `release` is the name of a metadata.version's level."""
+
+    name: str
+    level: int
+    release: str | None = None
+
+
+class FirstVoter(NamedTuple):
+    """A controller of a new dynamic quorum."""
+
+    id: int
+    host: str
+    port: int
+    directory_id: str
+
+
+class Meta(NamedTuple):
+    """What a log directory's meta.properties says; None: it does not."""
+
+    cluster_id: str | None
+    node_id: int | None
+    directory_id: str | None
+    version: int = 1
+
+
+class Credential(NamedTuple):
+    """A user's SCRAM credential as brokers keep it. mechanism: 1 SCRAM-SHA-256, 2 SCRAM-SHA-512."""
+
+    user: str
+    mechanism: int
+    salt: bytes
+    stored_key: bytes
+    server_key: bytes
+    iterations: int

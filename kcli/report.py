@@ -2,6 +2,7 @@
 
 `text` is what Kafka's own tool prints, to the byte. `data` is the same facts as JSON values, under the schema of
 schemas/output/. `failures` are the items that did not work out: they go to standard error and make the exit code 1.
+`failed` makes it 1 as well, where Kafka's text tells the trouble itself, on standard output.
 """
 
 from typing import NamedTuple
@@ -11,3 +12,4 @@ class Report(NamedTuple):
     text: str
     data: object
     failures: tuple[str, ...] = ()
+    failed: bool = False

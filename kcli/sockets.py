@@ -101,7 +101,8 @@ def _encrypted(opened: socket.socket, context: Any, address: Address) -> socket.
     except TimeoutError as error:
         raise Unreachable(f"The broker at {host}:{port} did not answer the TLS handshake in time") from error
     except OSError as error:
-        reason = getattr(error, "verify_message", "") or error.strerror or str(error)
+        known = getattr(error, "verify_message", "") or getattr(error, "reason", "")
+        reason = str(known).replace("_", " ").lower() if known else error.strerror or str(error)
         raise Setup(
             f"TLS with {host}:{port} failed: {reason}", "Check security.protocol and the ssl.* settings."
         ) from error

@@ -5,50 +5,35 @@ one answers; when a connection dies in the middle of a question, the question is
 (create, delete, alter) is not: it may have been done.
 """
 
-import base64
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from kcli.client import values
 from kcli.client.port import PAGE
 from kcli.client.wire import UNSUPPORTED_VERSION, Broken, Clock, Silence, Wire
 from kcli.errors import Refused, Setup, Unreachable
 from kcli.model import (
-    ZERO_ID,
     Broker,
     Cluster,
     Created,
     Listing,
     NewTopic,
-    Partition,
     Quorum,
     QuorumNode,
     Reassignment,
-    Replica,
     Resource,
     Setting,
     SettingChange,
-    Synonym,
     Topic,
 )
 from kcli.properties import Connection
 
-UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 3, 100
 DEFAULT_REQUEST_TIMEOUT_MS, DEFAULT_CONNECT_TIMEOUT_MS = 30_000, 10_000
 NO_BROKER = "Start one with 'kcli cluster up', or name yours with --bootstrap-server HOST:PORT."
 KINDS = {"topic": 2, "broker": 4, "broker-logger": 8, "client-metrics": 16, "group": 32}
 OPERATIONS = {"set": 0, "delete": 1, "append": 2, "subtract": 3}
-SOURCES = {
-    1: "DYNAMIC_TOPIC_CONFIG",
-    2: "DYNAMIC_BROKER_CONFIG",
-    3: "DYNAMIC_DEFAULT_BROKER_CONFIG",
-    4: "STATIC_BROKER_CONFIG",
-    5: "DEFAULT_CONFIG",
-    6: "DYNAMIC_BROKER_LOGGER_CONFIG",
-    7: "DYNAMIC_CLIENT_METRICS_CONFIG",
-    8: "DYNAMIC_GROUP_CONFIG",
-}
 QUORUM_TOPIC = "__cluster_metadata"
 
 
@@ -77,7 +62,7 @@ class KafkaAdmin:
 
     def list_topics(self) -> tuple[Listing, ...]:
         rows = self._metadata(None).topics
-        return tuple(sorted(Listing(row.name, _id(row.topic_id), row.is_internal) for row in rows))
+        return tuple(sorted(Listing(row.name, values.id_of(row.topic_id), row.is_internal) for row in rows))
 
     def describe_topics(self, names: Sequence[str] | None = None, *, page: int = PAGE) -> tuple[Topic, ...]:
         if names is not None and not names:
@@ -88,24 +73,24 @@ class KafkaAdmin:
             if refused.code != UNSUPPORTED_VERSION:
                 raise
         asked = None if names is None else [{"name": name} for name in names]
-        return _topics(self._metadata(asked).topics)
+        return values.topics(self._metadata(asked).topics)
 
     def describe_topics_by_id(self, ids: Sequence[str]) -> tuple[Topic, ...]:
-        asked = [{"topic_id": _uuid(text), "name": None} for text in ids]
-        return _topics(self._metadata(asked).topics)
+        asked = [{"topic_id": values.uuid_of(text), "name": None} for text in ids]
+        return values.topics(self._metadata(asked).topics)
 
     def create_topics(
         self, topics: Sequence[NewTopic], *, validate_only: bool = False
     ) -> tuple[Created | Refused, ...]:
         answer = self._change(
-            "CreateTopics", topics=[_new_topic(topic) for topic in topics], validate_only=validate_only
+            "CreateTopics", topics=[values.new_topic(topic) for topic in topics], validate_only=validate_only
         )
         rows = {row.name: row for row in answer.topics}
         return tuple(
-            _refused(rows[topic.name])
+            values.refused(rows[topic.name])
             or Created(
                 topic.name,
-                _id(rows[topic.name].topic_id),
+                values.id_of(rows[topic.name].topic_id),
                 rows[topic.name].num_partitions,
                 rows[topic.name].replication_factor,
             )
@@ -119,7 +104,7 @@ class KafkaAdmin:
         asked: dict[str, Any] = (
             {"topics": [{"name": name} for name in names]} if by_id else {"topic_names": list(names)}
         )
-        return {row.name: _refused(row) for row in self._change("DeleteTopics", **asked).responses}
+        return {row.name: values.refused(row) for row in self._change("DeleteTopics", **asked).responses}
 
     def create_partitions(
         self,
@@ -134,12 +119,17 @@ class KafkaAdmin:
 
         asked = [{"name": name, "count": count, "assignments": placed(name)} for name, count in counts.items()]
         answer = self._change("CreatePartitions", topics=asked, validate_only=validate_only)
-        return {row.name: _refused(row) for row in answer.results}
+        return {row.name: values.refused(row) for row in answer.results}
 
     # --- settings
 
     def describe_configs(
-        self, resources: Sequence[Resource], names: Sequence[str] | None = None, *, synonyms: bool = False
+        self,
+        resources: Sequence[Resource],
+        names: Sequence[str] | None = None,
+        *,
+        defaults: Collection[str] | None = None,
+        synonyms: bool = False,
     ) -> Mapping[Resource, tuple[Setting, ...] | Refused]:
         keys = None if names is None else list(names)
         asked = [
@@ -151,7 +141,8 @@ class KafkaAdmin:
         found: dict[Resource, tuple[Setting, ...] | Refused] = {}
         for one in resources:
             row = rows[KINDS[one.kind], one.name]
-            found[one] = _refused(row) or tuple(map(_setting, row.configs))
+            wanted = row.configs if defaults is None else [c for c in row.configs if values.tells(c, defaults)]
+            found[one] = values.refused(row) or tuple(map(values.setting, wanted))
         return found
 
     def incremental_alter_configs(
@@ -169,20 +160,20 @@ class KafkaAdmin:
         ]
         answer = self._change("IncrementalAlterConfigs", timed=False, resources=asked, validate_only=validate_only)
         rows = {(row.resource_type, row.resource_name): row for row in answer.responses}
-        return {one: _refused(rows[KINDS[one.kind], one.name]) for one in changes}
+        return {one: values.refused(rows[KINDS[one.kind], one.name]) for one in changes}
 
     # --- the cluster
 
     def describe_cluster(self) -> Cluster:
         answer = self._ask("DescribeCluster", include_cluster_authorized_operations=False)
-        _raise(answer)
+        values.raise_if_refused(answer)
         brokers = [Broker(b.broker_id, b.host, b.port, b.rack, bool(b.is_fenced)) for b in answer.brokers]
         controller = answer.controller_id if answer.controller_id >= 0 else None
         return Cluster(answer.cluster_id, controller, tuple(sorted(brokers)))
 
     def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
         answer = self._ask("ListPartitionReassignments", timeout_ms=self._request_ms, topics=None)
-        _raise(answer)
+        values.raise_if_refused(answer)
         return tuple(
             sorted(
                 Reassignment(
@@ -196,15 +187,15 @@ class KafkaAdmin:
     def describe_quorum(self) -> Quorum:
         asked = [{"topic_name": QUORUM_TOPIC, "partitions": [{"partition_index": 0}]}]
         answer = self._ask("DescribeQuorum", topics=asked)
-        _raise(answer)
+        values.raise_if_refused(answer)
         partition = answer.topics[0].partitions[0]
-        _raise(partition)
+        values.raise_if_refused(partition)
         return Quorum(
             partition.leader_id,
             partition.leader_epoch,
             partition.high_watermark,
-            tuple(map(_replica, partition.current_voters)),
-            tuple(map(_replica, partition.observers)),
+            tuple(map(values.replica, partition.current_voters)),
+            tuple(map(values.replica, partition.observers)),
             tuple(
                 QuorumNode(n.node_id, tuple((one.name, one.host, one.port) for one in n.listeners))
                 for n in answer.nodes or ()
@@ -220,7 +211,7 @@ class KafkaAdmin:
         cursor: dict[str, Any] | None = None
         while True:
             answer = self._ask("DescribeTopicPartitions", topics=asked, response_partition_limit=page, cursor=cursor)
-            for topic in _topics(answer.topics):
+            for topic in values.topics(answer.topics):
                 earlier = found[topic.name].partitions if topic.name in found else ()
                 found[topic.name] = topic._replace(partitions=earlier + topic.partitions)
             following = answer.next_cursor
@@ -232,7 +223,7 @@ class KafkaAdmin:
 
     def _metadata(self, topics: Sequence[Mapping[str, Any]] | None) -> Any:
         answer = self._ask("Metadata", topics=topics, allow_auto_topic_creation=False)
-        _raise(answer)
+        values.raise_if_refused(answer)
         return answer
 
     def _ask(self, name: str, **fields: Any) -> Any:
@@ -290,16 +281,6 @@ def connect(connection: Connection) -> KafkaAdmin:
     return KafkaAdmin(connection)
 
 
-def _uuid(text: str) -> Any:
-    import uuid
-
-    return uuid.UUID(bytes=base64.urlsafe_b64decode(f"{text}=="))
-
-
-def _id(value: Any) -> str:
-    return ZERO_ID if value is None else base64.urlsafe_b64encode(value.bytes).rstrip(b"=").decode()
-
-
 def _milliseconds(settings: Mapping[str, str], name: str, default: int) -> int:
     text = settings.get(name)
     if text is None:
@@ -307,72 +288,3 @@ def _milliseconds(settings: Mapping[str, str], name: str, default: int) -> int:
     if not text.strip().isdigit():
         raise Setup(f"Invalid value {text} for configuration {name}: Not a number of type INT")
     return int(text)
-
-
-def _refused(row: Any) -> Refused | None:
-    return Refused(row.error_code, row.error_message) if row.error_code else None
-
-
-def _raise(answer: Any) -> None:
-    if answer.error_code:
-        raise Refused(answer.error_code, getattr(answer, "error_message", None))
-
-
-def _new_topic(topic: NewTopic) -> dict[str, Any]:
-    placed = bool(topic.assignment)
-    return {
-        "name": topic.name,
-        "num_partitions": -1 if placed or topic.partitions is None else topic.partitions,
-        "replication_factor": -1 if placed or topic.replication_factor is None else topic.replication_factor,
-        "assignments": [
-            {"partition_index": index, "broker_ids": list(brokers)} for index, brokers in enumerate(topic.assignment)
-        ],
-        "configs": [{"name": name, "value": value} for name, value in topic.configs.items()],
-    }
-
-
-def _topics(rows: Iterable[Any]) -> tuple[Topic, ...]:
-    """The topics of an answer, by name; unknown ones are left out, other errors raised."""
-    found = []
-    for row in rows:
-        if row.error_code in (UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID):
-            continue
-        _raise(row)
-        partitions = sorted(map(_partition, row.partitions))
-        found.append(Topic(row.name, _id(row.topic_id), tuple(partitions), bool(row.is_internal)))
-    return tuple(sorted(found))
-
-
-def _partition(row: Any) -> Partition:
-    described = "eligible_leader_replicas" in row.fields
-    return Partition(
-        row.partition_index,
-        row.leader_id if row.leader_id >= 0 else None,
-        tuple(row.replica_nodes),
-        tuple(row.isr_nodes),
-        tuple(row.eligible_leader_replicas or ()) if described else None,
-        tuple(row.last_known_elr or ()) if described else None,
-        row.leader_epoch,
-        tuple(row.offline_replicas or ()),
-    )
-
-
-def _setting(row: Any) -> Setting:
-    return Setting(
-        row.name,
-        row.value,
-        SOURCES.get(row.config_source, "UNKNOWN"),
-        bool(row.is_sensitive),
-        bool(row.read_only),
-        tuple(Synonym(s.name, s.value, SOURCES.get(s.source, "UNKNOWN")) for s in row.synonyms or ()),
-    )
-
-
-def _replica(row: Any) -> Replica:
-    return Replica(
-        row.replica_id,
-        _id(row.replica_directory_id),
-        row.log_end_offset,
-        row.last_fetch_timestamp,
-        row.last_caught_up_timestamp,
-    )

@@ -4,7 +4,7 @@ Calls about several things answer for each of them: a value, or the Refused that
 Everything else that goes wrong is raised: Unreachable, Refused (of the whole call), Failure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -61,9 +61,18 @@ class Admin(Protocol):
         """Grow topics to `counts` partitions; `assignments` hold the brokers of the added ones."""
 
     def describe_configs(
-        self, resources: Sequence[Resource], names: Sequence[str] | None = None, *, synonyms: bool = False
+        self,
+        resources: Sequence[Resource],
+        names: Sequence[str] | None = None,
+        *,
+        defaults: Collection[str] | None = None,
+        synonyms: bool = False,
     ) -> Mapping[Resource, tuple[Setting, ...] | Refused]:
-        """The settings of each resource, in the broker's order; `names`: only these."""
+        """The settings of each resource, in the broker's order.
+
+        names     only these
+        defaults  of those that nobody set only these: a thousand topics have 35,000 settings, and a few that count
+        """
 
     def incremental_alter_configs(
         self, changes: Mapping[Resource, Sequence[SettingChange]], *, validate_only: bool = False

@@ -111,7 +111,9 @@ class Wire:
         except OSError as error:
             raise Broken(
                 f"The broker at {self.named} closed the connection during {name}",
-                "Check security.protocol: a TLS port hangs up on plain clients." if key == API_VERSIONS else None,
+                "Check security.protocol (a TLS port hangs up on plain clients) and the ssl.* settings."
+                if key == API_VERSIONS
+                else None,
             ) from error
         if struct.unpack_from(">i", answer)[0] != self._correlation:
             raise Unreachable(f"What answers at {self.named} does not speak Kafka's protocol", "Check the port.")

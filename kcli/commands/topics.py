@@ -245,7 +245,7 @@ def _chosen(
 def _described(admin: Admin, topics: Sequence[Topic]) -> tuple[Described, ...]:
     if not topics:
         return ()
-    answers = admin.describe_configs([Resource("topic", topic.name) for topic in topics])
+    answers = admin.describe_configs([Resource("topic", topic.name) for topic in topics], defaults=[plan.MIN_ISR])
     settings: dict[str, Sequence[Setting]] = {}
     for resource, answer in answers.items():
         if isinstance(answer, Refused):

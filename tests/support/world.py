@@ -14,7 +14,7 @@ import contextlib
 import io
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -102,12 +102,19 @@ class World:
         return {name: self._grown(name, count, rows.get(name), validate_only) for name, count in counts.items()}
 
     def describe_configs(
-        self, resources: Sequence[Resource], names: Sequence[str] | None = None, *, synonyms: bool = False
+        self,
+        resources: Sequence[Resource],
+        names: Sequence[str] | None = None,
+        *,
+        defaults: Collection[str] | None = None,
+        synonyms: bool = False,
     ) -> Mapping[Resource, tuple[Setting, ...] | Refused]:
         self._called("describe_configs")
-        return {
-            one: self._settings(one.name) if one.name in self.topics else Refused(UNKNOWN_TOPIC) for one in resources
-        }
+        found: dict[Resource, tuple[Setting, ...] | Refused] = {}
+        for one in resources:
+            told = [s for s in self._settings(one.name) if defaults is None or not s.default or s.name in defaults]
+            found[one] = tuple(told) if one.name in self.topics else Refused(UNKNOWN_TOPIC)
+        return found
 
     def incremental_alter_configs(
         self, changes: Mapping[Resource, Sequence[SettingChange]], *, validate_only: bool = False

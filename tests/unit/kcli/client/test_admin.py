@@ -223,6 +223,19 @@ def test_settings_are_described() -> None:
     assert (request.include_synonyms, [tuple(r.configuration_keys) for r in request.resources]) == (True, [("x",)] * 2)
 
 
+def test_of_the_settings_that_nobody_set_only_the_wanted_are_told() -> None:
+    rows = tuple(
+        configs.DescribeConfigsResourceResult(name=name, value="1", config_source=source)
+        for name, source in (("a", 5), ("b", 5), ("c", 1))
+    )
+    answer = configs.DescribeConfigsResponse(
+        results=(configs.DescribeConfigsResult(resource_type=2, resource_name="t", configs=rows),)
+    )
+    with ScriptedBroker({"DescribeConfigs": answer}) as broker, admin(broker) as kafka:
+        (told,) = kafka.describe_configs([Resource("topic", "t")], defaults=["b"]).values()
+    assert told == (Setting("b", "1", "DEFAULT_CONFIG"), Setting("c", "1", "DYNAMIC_TOPIC_CONFIG"))
+
+
 def test_settings_are_altered() -> None:
     answer = altering.IncrementalAlterConfigsResponse(
         responses=(altering.AlterConfigsResourceResponse(resource_type=4, resource_name="1"),)
