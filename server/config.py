@@ -16,7 +16,7 @@ from server.model.ids import NodeId
 from server.model.listeners import BadSetting, Listener, resolve
 from server.model.settings.broker import BROKER
 from server.model.settings.effective import BrokerSettings, default_of, log_defaults
-from server.model.settings.kinds import REQUIRED, Value, parse
+from server.model.settings.kinds import REQUIRED, Type, Value, parse
 from server.model.settings.valid import host_and_port
 
 BROKER_ROLE, CONTROLLER_ROLE = "broker", "controller"
@@ -105,10 +105,14 @@ def load(text: str, path: str, overrides: Mapping[str, str] | None = None) -> No
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A value as it was given, and where: `server.properties:12` or `--override name=value`."""
+    """A value as it was given, and where: `server.properties:12` or `--override name=value`.
+
+    Lists lose what they name twice, as they do in Kafka; `repeats` says that this one did.
+    """
 
     value: str
     where: str
+    repeats: bool = False
 
 
 def _given(text: str, path: str, overrides: Mapping[str, str]) -> dict[str, _Given]:
@@ -118,6 +122,11 @@ def _given(text: str, path: str, overrides: Mapping[str, str]) -> dict[str, _Giv
         raise ConfigError(f"{path}:{broken.line}: {broken}") from None
     given = {row.name: _Given(row.value, f"{path}:{row.line}") for row in rows}
     given |= {name: _Given(value, f"--override {name}={value}") for name, value in overrides.items()}
+    for name, found in given.items():
+        if name in BROKER and BROKER[name].type is Type.LIST:
+            parts = [part.strip() for part in found.value.split(",")]
+            if len(set(parts)) < len(parts):
+                given[name] = _Given(",".join(dict.fromkeys(parts)), found.where, repeats=True)
     for new, old in (("node.id", "broker.id"), ("broker.id", "node.id")):
         if old in given and new not in given:
             given[new] = given[old]
@@ -126,25 +135,29 @@ def _given(text: str, path: str, overrides: Mapping[str, str]) -> dict[str, _Giv
 
 def _values(path: str, given: Mapping[str, _Given]) -> dict[str, Value]:
     """Every setting's value, read from what was given or the default. Raises ConfigError with a line for each fault."""
-    faults = []
+    faults: list[tuple[int, str]] = []  # by place in the file
+    place = {name: at for at, name in enumerate(given)}
     values: dict[str, Value] = {}
     for name, setting in BROKER.items():
         found = given.get(name)
         if found is None and setting.default is REQUIRED:
-            faults.append(f'{path}: Missing required configuration "{name}" which has no default value.')
+            faults.append((-1, f'{path}: Missing required configuration "{name}" which has no default value.'))
             continue
         try:
             values[name] = default_of(setting) if found is None else parse(setting, found.value)
         except Rejected as refused:
             assert found is not None, name
-            faults.append(f"{found.where}: {refused.message}")
+            faults.append((place[name], f"{found.where}: {refused.message}"))
     for name, found in given.items():
         if name == "config.providers" and found.value.strip():
-            faults.append(f"{found.where}: config providers are not supported; write the values themselves")
+            faults.append(
+                (place[name], f"{found.where}: config providers are not supported; write the values themselves")
+            )
         elif _PROVIDED.search(found.value):
-            faults.append(f"{found.where}: {name} asks a config provider for its value; write the value itself")
+            message = f"{found.where}: {name} asks a config provider for its value; write the value itself"
+            faults.append((place[name], message))
     if faults:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError("\n".join(message for _, message in sorted(faults)))
     return values
 
 
@@ -234,7 +247,7 @@ class _Reading:
         return tuple(found)
 
     def log_dirs(self) -> tuple[str, ...]:
-        dirs = tuple(dict.fromkeys(self.words("log.dirs") or self.words("log.dir")))
+        dirs = self.words("log.dirs") or self.words("log.dir")
         missing = [each for each in self.words("cordoned.log.dirs") if each not in dirs and each != "*"]
         self.require(
             "cordoned.log.dirs",
@@ -272,8 +285,10 @@ class _Reading:
             self.require(name, holds, message)
 
     def warnings(self) -> Iterator[str]:
-        """Names that nobody knows; misspelt ones, most likely."""
+        """Names that nobody knows, misspelt ones most likely; and lists with repeats."""
         for name, found in self.given.items():
+            if found.repeats:
+                yield f"{found.where}: {name} names something twice"
             if name not in BROKER and _plain_name(name) not in BROKER:
                 yield f"{found.where}: unknown setting {name} is left aside"
 
