@@ -172,6 +172,8 @@ class MetadataQuorum:
                 now = self._clock.timestamp_ms()
                 data = control.batch_of(controls, base_offset=base_offset, leader_epoch=epoch, timestamp_ms=now)
                 self._append(data, epoch, now)
+            case effects.Flush():
+                self.log.flush()
             case effects.HwAdvanced(offset):
                 self._apply(offset)
             case effects.Lead(_, start_offset):
