@@ -1,8 +1,10 @@
-"""The one door to the server's pure formats: the table of settings (and segments, batches, meta.properties).
+"""The one door to the server's pure formats: the table of settings; `features`; `storage` (files of a log directory).
 
-Everything is imported where it is used: a command pays only for what it asks. Refusals come out as Failure.
+The server is imported where it is used: a command pays only for what it asks. Refusals come out as Failure.
 """
 
+import base64
+import os
 from collections.abc import Mapping
 
 from kcli.errors import Failure
@@ -19,6 +21,17 @@ def check_topic_configs(configs: Mapping[str, str]) -> None:
         unknown = next((name for name in configs if name not in topic.TOPIC), None)
         advice = _near(unknown, list(topic.TOPIC)) if unknown else None
         raise Failure(refused.message or refused.code.name, advice) from refused
+
+
+def new_id() -> str:
+    """Draw an id of a cluster or directory in Kafka's form: 22 characters, none of the reserved ones, no `-` first."""
+    while True:
+        raw = bytearray(os.urandom(16))
+        raw[6] = raw[6] & 0x0F | 0x40  # a random (version 4) UUID of RFC 9562; never one of the low, reserved ones
+        raw[8] = raw[8] & 0x3F | 0x80
+        text = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        if not text.startswith("-"):  # a command line would take it for an option
+            return text
 
 
 def _near(name: str, known: list[str]) -> str | None:

@@ -1,0 +1,185 @@
+"""The manners of those tools of Kafka's that use argparse4j: storage, cluster, metadata-quorum.
+
+They have sub-commands; any unambiguous beginning of an option will do; an option that comes again replaces what it said
+before. The words for mistakes are argparse4j's; what is left out is the block of usage lines around them, since one
+line says what is wrong and the next names the help.
+
+    @click.group(cls=arguments.Tools, examples="kcli storage random-uuid")
+    def command() -> None: ...
+
+    @command.command()
+    @click.option("--config", "-c", required=True)      # declared as Kafka does: the long name first
+    @options.output
+    def info(config: str) -> Report: ...
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from kcli import client, manners, options
+from kcli.client import Admin
+from kcli.errors import Failure, Usage
+from kcli.manners import Given
+
+Body = Callable[..., Any]
+FILE_PREFIX = "@"
+
+
+class _Words(manners.Manners):
+    """What argparse4j says, and does with options that come twice."""
+
+    def __init__(self, *args: Any, **rest: Any) -> None:
+        super().__init__(*args, **{"abbreviations": True} | rest)
+
+    def _option(self, table: Mapping[str, click.Option], token: str) -> click.Option:
+        try:
+            return super()._option(table, token)
+        except Usage as usage:
+            if usage.message.endswith("is not a recognized option"):
+                raise Usage(f"unrecognized arguments: '{token.partition('=')[0]}'", usage.advice) from usage
+            raise
+
+    def _take(self, option: click.Option, token: str, rest: list[str], given: Given) -> str:
+        if not option.is_flag and "=" not in token and not rest:
+            raise Usage(f"argument {_spelled(option)}: expected one argument")
+        if not option.multiple:
+            given.forget(manners.long_name(option))
+        return super()._take(option, token, rest, given)
+
+    def _unreadable(self, error: click.BadParameter, given: Given) -> Failure:
+        option = error.param
+        if not isinstance(option, click.Option):
+            return super()._unreadable(error, given)
+        if isinstance(error, click.MissingParameter):
+            return Usage(f"argument {_spelled(option)} is required")
+        value = given.values(manners.long_name(option))[-1]
+        if isinstance(option.type, click.Choice):
+            return super()._unreadable(error, given)
+        return Usage(f"argument {_spelled(option)}: could not convert '{value}' to Integer")
+
+
+class Tool(_Words, manners.Tool):
+    """A sub-command.
+
+    exclusive  groups of long names (`--status`) of which at most one may be given
+    """
+
+    def __init__(self, *args: Any, exclusive: Sequence[Sequence[str]] = (), **rest: Any) -> None:
+        self.exclusive = exclusive
+        super().__init__(*args, **rest)
+
+    def _check(self, given: Given) -> None:
+        for group in self.exclusive:
+            first, second, *_ = *(name for name in given.names() if f"--{name}" in group), None, None
+            if first and second:
+                raise Usage(f"argument {self._named(second)}: not allowed with argument {self._named(first)}")
+        super()._check(given)
+
+    def _named(self, name: str) -> str:
+        return next(_spelled(p) for p in self.params if isinstance(p, click.Option) and f"--{name}" in p.opts)
+
+
+class Tools(_Words, manners.Tools):
+    """A command of sub-commands.
+
+    from_files  a word `@FILE` stands for the lines of the file
+    """
+
+    command_class = Tool
+
+    def __init__(self, *args: Any, from_files: bool = False, **rest: Any) -> None:
+        self.from_files = from_files
+        super().__init__(*args, **rest)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if self.from_files:
+            args = [word for arg in args for word in (_lines(arg[1:]) if arg.startswith(FILE_PREFIX) else [arg])]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = list(self.commands)
+        if args[0] not in known:
+            import difflib  # only for a mistake
+
+            near = difflib.get_close_matches(args[0], known, 1)
+            choices = ", ".join(f"'{name}'" for name in known)
+            raise Usage(
+                f"invalid choice: '{args[0]}' (choose from {choices})", f"Did you mean {near[0]}?" if near else None
+            )
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def bootstrap(body: Body) -> Body:
+    """Add the options of a connection, to brokers or to controllers; the body gets `admin` and `controllers`.
+
+    controllers  whether the addresses are those of controllers
+    They may stand before the sub-command as well, if the group has them, too (`bootstrap_of_group`).
+    """
+
+    def framed(
+        bootstrap_server: str | None,
+        bootstrap_controller: str | None,
+        command_config: str | None,
+        command_property: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:
+        above = click.get_current_context().parent
+        outer = above.params if above else {}
+        servers = bootstrap_server or outer.get("bootstrap_server")
+        controllers = bootstrap_controller or outer.get("bootstrap_controller")
+        if servers and controllers:
+            raise Usage("argument --bootstrap-controller: not allowed with argument --bootstrap-server")
+        connection = options.connect_to(
+            servers or controllers,
+            command_config or outer.get("command_config"),
+            (*outer.get("command_property", ()), *command_property),
+        )
+        with (click.get_current_context().obj or client.connect)(connection) as admin:
+            return body(admin=admin, controllers=controllers is not None, **rest)
+
+    functools.update_wrapper(framed, body)
+    return _connection(framed)
+
+
+def bootstrap_of_group(body: Body) -> Body:
+    """Add the same options to a group, for tools that want them before the sub-command."""
+
+    @functools.wraps(body)
+    def framed(**_: Any) -> Any:
+        return body()
+
+    return _connection(framed)
+
+
+def _connection(body: Body) -> Body:
+    for option in (
+        click.option("--command-property", metavar="KEY=VALUE", multiple=True, help="One client property; repeatable."),
+        click.option("--command-config", "-c", metavar="FILE", help="Client properties file."),
+        click.option("--bootstrap-controller", "-C", metavar="HOST:PORT,...", help="Ask these controllers instead."),
+        click.option("--bootstrap-server", "-b", metavar="HOST:PORT,...", help=options.BOOTSTRAP_HELP),
+    ):
+        body = option(body)
+    return body
+
+
+def _spelled(option: click.Option) -> str:
+    return "/".join(option.opts)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"Could not read arguments from file '{path}'") from error
+
+
+__all__ = ["Admin", "Tool", "Tools", "bootstrap", "bootstrap_of_group"]
