@@ -120,7 +120,7 @@ class Life:
     def _create(self) -> None:
         self.truth = Truth()
         self.dirs.create_log(TOPIC, 0, TopicId(_Rng(self.rng).uuid()), self.settings)
-        self.producers = [Producer(self.rng.randrange(1000)) for _ in range(2)]
+        self.producers = [Producer(producer_id) for producer_id in self.rng.sample(range(1000), 2)]
         self.epoch = 0
 
     @property
@@ -171,7 +171,8 @@ class Life:
                 self.truth.batches.append(data)
                 self.log.append_as_follower(data, self.clock.timestamp_ms())
             else:
-                self.log.stage(data, self.epoch, self.clock.timestamp_ms(), origin=origin)
+                appended = self.log.stage(data, self.epoch, self.clock.timestamp_ms(), origin=origin)
+                assert not appended.duplicate, self.seed
                 self.truth.batches.append(data)
                 if self.rng.random() < 0.7:
                     self.log.write()
@@ -254,15 +255,17 @@ class Life:
         offset = self.rng.randrange(log.log_start_offset, log.leo + 1)
         heads = [batch.header(data) for data in truth.batches]
         kept = [at for at, head in enumerate(heads) if head.last_offset < offset]
-        anew = offset <= log.log_start_offset
-        cut = offset if anew or len(kept) == len(heads) else min(offset, heads[len(kept)].base_offset)
+        cut = offset if len(kept) == len(heads) else min(offset, heads[len(kept)].base_offset)
+        anew = cut < log.log_start_offset or offset == log.log_start_offset
+        if anew:
+            cut = log.log_start_offset
         truth.synced, truth.written = min(truth.synced, cut), min(truth.written, cut)
         truth.started_anew = anew
         truth.start = (min(truth.start[0], cut), max(truth.start[1], cut))
         log.truncate_to(offset)
-        assert log.leo == (offset if anew else cut), self.seed
+        assert log.leo == cut, self.seed
         if anew:
-            self._now_empty(offset)
+            self._now_empty(cut)
         del truth.batches[len(kept) :]
         self._forget_open()
 
@@ -451,7 +454,7 @@ class Judge:
         if len(kept) == len(here):
             assert sorted(self.log.producers.rows()) == sorted(whole.rows()), f"{self.words}: producers"
             assert self.log.aborted(0, END) == aborted, f"{self.words}: aborted transactions"
-            assert self.log.lso(END) == _first_open(whole), f"{self.words}: LSO"
+            assert self.log.producers.lso(END) == _first_open(whole), f"{self.words}: LSO"
 
 
 def _replayed(batches: list[bytearray]) -> tuple[ProducerStates, list[AbortedTxn]]:
