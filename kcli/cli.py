@@ -20,6 +20,7 @@ COMMANDS = {
     "server-stop": "Stop the servers of this machine.",
     "cluster": "Run a local cluster: up, down, status, start, stop, kill, logs.",
     "metadata-quorum": "Describe the quorum of controllers.",
+    "context": "Name clusters, and choose the one that is meant when a command names none.",
     "completion": "Print a completion script for bash, zsh or fish.",
 }
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from kcli import client, properties
+from kcli import client, contexts, properties
 from kcli.errors import FAILED, SUCCESS, Failure
 from kcli.manners import INT, LONG, Given, Manners, OptionalValue, Tool, Tools, long_name
 from kcli.properties import Connection
@@ -82,7 +82,7 @@ BOOTSTRAP_HELP = (
 
 def connect_to(bootstrap: str | None, config: str | None, overrides: Iterable[str] = ()) -> Connection:
     """Make a Connection from what was typed; `overrides` are key=value texts that win over the file."""
-    path = config or (properties.context().get("command-config") if bootstrap is None else None)
+    path = config or (contexts.current().get("command-config") if bootstrap is None else None)
     settings = (properties.load(path) if path else {}) | properties.pairs(overrides)
     return Connection(properties.addresses(properties.bootstrap(bootstrap, settings)), settings)
 

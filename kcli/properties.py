@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from kcli import contexts
 from kcli.errors import Setup
 
 Address = tuple[str, int]
@@ -81,42 +82,9 @@ def bootstrap(given: str | None, settings: Mapping[str, str]) -> str:
         given
         or settings.get("bootstrap.servers")
         or os.environ.get("KCLI_BOOTSTRAP_SERVER")
-        or context().get("bootstrap-server")
+        or contexts.current().get("bootstrap-server")
         or DEFAULT_BOOTSTRAP
     )
-
-
-def context_path() -> str:
-    """The file of contexts: $XDG_CONFIG_HOME/kcli-kafka/config.toml."""
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    return os.path.join(base, "kcli-kafka", "config.toml")
-
-
-def context() -> dict[str, str]:
-    """The current context: `bootstrap-server` and `command-config`, each only if set. Raises Setup if unreadable.
-
-    current = "prod"
-    [contexts.prod]
-    bootstrap-server = "a:9092,b:9092"
-    command-config = "/home/me/prod.properties"
-    """
-    path = context_path()
-    if not os.path.exists(path):
-        return {}
-    import tomllib  # most users have no such file
-
-    try:
-        with open(path, "rb") as file:
-            told = tomllib.load(file)
-    except (OSError, ValueError) as error:
-        raise Setup(f"Cannot read {path}: {error}") from error
-    name = told.get("current")
-    if name is None:
-        return {}
-    chosen = told.get("contexts", {}).get(name)
-    if not isinstance(chosen, dict):
-        raise Setup(f"{path}: the current context '{name}' is not in the file")
-    return {key: str(value) for key, value in chosen.items()}
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -115,20 +115,3 @@ def test_brokers_come_from_the_nearest_place_that_names_them(tmp_path: Path, mon
     assert properties.bootstrap(None, {}) == "environment:1"
     assert properties.bootstrap(None, {"bootstrap.servers": "file:1"}) == "file:1"
     assert properties.bootstrap("typed:1", {"bootstrap.servers": "file:1"}) == "typed:1"
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [("current = ", "Cannot read"), ('current = "gone"', "'gone' is not in the file"), ("[contexts.x]\n", None)],
-)
-def test_a_broken_file_of_contexts_is_told(
-    text: str, complaint: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    (tmp_path / "kcli-kafka").mkdir()
-    (tmp_path / "kcli-kafka" / "config.toml").write_text(text)
-    if complaint is None:
-        assert properties.context() == {}
-        return
-    with pytest.raises(Setup, match=complaint):
-        properties.context()

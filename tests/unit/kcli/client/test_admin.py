@@ -258,6 +258,16 @@ def test_the_cluster_is_described() -> None:
         assert kafka.describe_cluster() == Cluster("c", None, brokers)
 
 
+def test_the_brokers_of_an_older_cluster_are_in_its_metadata() -> None:
+    rows = (
+        metadata.MetadataResponseBroker(node_id=2, host="b", port=2),
+        metadata.MetadataResponseBroker(node_id=1, host="a", port=1),
+    )
+    answer = metadata.MetadataResponse(brokers=rows, cluster_id="c", controller_id=2)
+    with ScriptedBroker({"Metadata": answer}, {"Metadata": (0, 9)}) as broker, admin(broker) as kafka:
+        assert kafka.describe_cluster() == Cluster("c", 2, (Broker(1, "a", 1), Broker(2, "b", 2)))
+
+
 def test_moves_are_listed() -> None:
     row = moving.OngoingPartitionReassignment(
         partition_index=3, replicas=(1, 2, 3), adding_replicas=(3,), removing_replicas=(1,)
