@@ -238,12 +238,14 @@ class LogFolder:
                 self._retire(segment)
             self._active = self.segments.active
             self.leo = self._active.truncate(offset)
+            if self.leo < self.log_start_offset:  # both were within one batch
+                self.truncate_fully_and_start_at(self.log_start_offset)
+                return
             self._settle(self.leo + 1)
             self.producers.clear()
             kept = snapshots.offsets(self._disk, self.path)
             start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers)
-            first = max(self.log_start_offset, 0 if start is None else start)
-            recovery.replay(self.segments, self.producers, first, self.leo)
+            recovery.replay(self.segments, self.producers, start or 0, self.leo)
         self.flush()
 
     def truncate_fully_and_start_at(self, offset: int, timestamp_ms: int = 0) -> None:

@@ -221,11 +221,15 @@ class Log(LogFolder):
     def append_as_follower(self, data: Buffer, timestamp_ms: int = 0) -> None:
         """Append what the leader sent, offsets and epochs as they are; a torn batch at its end is left out.
 
-        Offsets may have gaps, as compaction leaves them, but must not go back.
+        Offsets may have gaps, as compaction leaves them, but must not go back; only an empty log takes a first batch
+        that begins before its start and reaches beyond, since a log start offset may lie within a batch.
         Raises Rejected: CORRUPT_MESSAGE, OFFSET_OUT_OF_RANGE; then nothing has changed.
         """
         self._check()
         view, expected, placed = memoryview(data), self.leo, []
+        straddling = self._straddling(view)
+        if straddling is not None:
+            expected = straddling
         for at, _ in batch.headers(view):
             head = batch.verify(view, at)
             if head.base_offset < expected:
@@ -236,6 +240,12 @@ class Log(LogFolder):
                 read_marker(view, at, head)  # it raises here, where nothing has changed
             expected = head.next_offset
             placed.append((at, head))
+        if straddling is not None:
+            start = self.log_start_offset
+            self.truncate_fully_and_start_at(straddling, timestamp_ms)
+            self.log_start_offset = start
+            with self._storing():
+                self.owner.checkpoint_now(self)
         interval = self._settings.index_interval_bytes
         for at, head in placed:
             self._make_room(head.size, head.last_offset, head.max_timestamp, timestamp_ms)
@@ -249,6 +259,13 @@ class Log(LogFolder):
             if aborted is not None:
                 self._active.txns.add(aborted)
         self.write()
+
+    def _straddling(self, view: memoryview) -> int | None:
+        """The base offset of a first batch that the empty log's start falls into."""
+        if self.leo != self.log_start_offset or len(view) < batch.HEADER_SIZE:
+            return None
+        head = batch.header(view)
+        return head.base_offset if head.base_offset < self.leo <= head.last_offset else None
 
     # -- reading
 
@@ -287,7 +304,7 @@ class Log(LogFolder):
 
     def lso(self, hw: int) -> int:
         """The last stable offset, given the high watermark."""
-        return self.producers.lso(hw)
+        return max(self.producers.lso(hw), self.log_start_offset)
 
     @property
     def first_unstable_offset(self) -> int | None:

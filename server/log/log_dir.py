@@ -266,7 +266,8 @@ class LogDir:
             (
                 (topic, index, each.log_start_offset)
                 for (topic, index), each in logs.items()
-                if each.log_start_offset > each.segments[0].base
+                # Even where the first segment's name says it: that name may not be durable yet.
+                if each.log_start_offset > 0
             ),
         )
         self._write(checkpoints.HIGH_WATERMARKS, ((topic, index, each.hw) for (topic, index), each in logs.items()))

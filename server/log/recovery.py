@@ -142,25 +142,25 @@ class _Loading:
             return False
         return True
 
-    def load_producers(self, end: int, log_start: int) -> None:
+    def load_producers(self, end: int) -> None:
         """Bring the producers to where they stood at offset `end`: a snapshot, and the batches behind it."""
         start = snapshots.load(self.disk, self.folder, self.snapshots, end, self.producers)
         after_ms = self.settings.producer_id_expiration_ms
         self.producers.expire(self.timestamp_ms, after_ms)
-        first = max(start if start is not None else 0, log_start)
-        replay(Segments(self.segments), self.producers, first, end)
+        # Below the log start too: what is still there, the live log knew.
+        replay(Segments(self.segments), self.producers, start or 0, end)
         self.producers.expire(self.timestamp_ms, after_ms)
 
     # -- after a crash
 
-    def recover(self, recovery_point: int, log_start: int) -> None:
+    def recover(self, recovery_point: int) -> None:
         """Read everything from the segment that holds `recovery_point` on."""
         first = max(0, Segments(self.segments).floor(recovery_point))
         base = self.segments[first].base
         for offset in [offset for offset in self.snapshots if offset > base]:
             self.disk.remove(snapshots.path_of(self.folder, offset))
             self.snapshots.remove(offset)
-        self.load_producers(base, log_start)
+        self.load_producers(base)
         self.leo = base
         may_have_gaps = "compact" in self.settings.cleanup_policy or self.swapped is not None
         for at in range(first, len(self.segments)):
@@ -221,10 +221,7 @@ class _Loading:
 
 
 def replay(segments: Segments, producers: ProducerStates, start: int, end: int) -> None:
-    """Let the producers take note of the batches in [start, end) again; the transaction indexes are right already.
-
-    A batch that begins before `start` and ends behind it counts: a log start offset may lie within a batch.
-    """
+    """Let the producers take note of the batches in [start, end) again; the transaction indexes are right already."""
     if start >= end:
         return
     for at in range(segments.floor(start), len(segments)):
@@ -262,9 +259,9 @@ def load(
             clean, recovery_point = False, min(recovery_point, loading.swapped)
         if clean and loading.trust():
             recovery_point = loading.leo
-            loading.load_producers(loading.leo, log_start)
+            loading.load_producers(loading.leo)
         else:
-            loading.recover(recovery_point, log_start)
+            loading.recover(recovery_point)
             recovery_point = min(recovery_point, loading.leo)
         if loading.leo < log_start:
             log.warning("%s ends at %d, before its start %d: it begins anew", folder, loading.leo, log_start)
