@@ -1,7 +1,7 @@
 """What the replicas of the metadata log ask each other, and answer: raft's own words, free of wire versions.
 
-`server.raft.messages` turns them into protocol messages and back. A request's `epoch` is the sender's; a response's
-`epoch` and `leader_id` are what the answering node knows, also when it refuses.
+`server.raft.requests` and `server.raft.responses` turn them into protocol messages and back. A request's `epoch` is the
+sender's; a response's `epoch` and `leader_id` are what the answering node knows, also when it refuses.
 Source: KIP-595 (Vote, BeginQuorumEpoch, EndQuorumEpoch, Fetch), KIP-630 (FetchSnapshot), KIP-853 (voter changes,
 endpoints), KIP-996 (pre-vote), KIP-1166 (the fetcher's high watermark).
 """
