@@ -164,12 +164,13 @@ class KafkaAdmin:
 
     # --- the cluster
 
-    def describe_cluster(self) -> Cluster:
+    def describe_cluster(self, *, controllers: bool = False, fenced: bool = False) -> Cluster:
         if self._connected().version("DescribeCluster") is None:  # before Kafka 2.8
             found = self._metadata([])
             alive = sorted(Broker(b.node_id, b.host, b.port, b.rack) for b in found.brokers)
             return Cluster(found.cluster_id, found.controller_id if found.controller_id >= 0 else None, tuple(alive))
-        answer = self._ask("DescribeCluster", include_cluster_authorized_operations=False)
+        asked = {"endpoint_type": 2 if controllers else 1, "include_fenced_brokers": fenced}
+        answer = self._ask("DescribeCluster", include_cluster_authorized_operations=False, **asked)
         values.raise_if_refused(answer)
         brokers = [Broker(b.broker_id, b.host, b.port, b.rack, bool(b.is_fenced)) for b in answer.brokers]
         controller = answer.controller_id if answer.controller_id >= 0 else None

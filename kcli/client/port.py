@@ -79,8 +79,11 @@ class Admin(Protocol):
     ) -> Mapping[Resource, Refused | None]:
         """Change settings."""
 
-    def describe_cluster(self) -> Cluster:
-        """The brokers that are alive, by id."""
+    def describe_cluster(self, *, controllers: bool = False, fenced: bool = False) -> Cluster:
+        """The brokers that are alive, by id; `fenced`: and those that are not.
+
+        controllers  the controllers instead, when it is they who are asked
+        """
 
     def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
         """The moves under way, by topic and partition."""

@@ -128,7 +128,7 @@ class World:
                     settings[change.name] = change.value
         return dict.fromkeys(changes)
 
-    def describe_cluster(self) -> Cluster:
+    def describe_cluster(self, *, controllers: bool = False, fenced: bool = False) -> Cluster:
         self._called("describe_cluster")
         return Cluster("world", min(self.brokers), tuple(broker for _, broker in sorted(self.brokers.items())))
 
