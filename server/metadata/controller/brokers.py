@@ -147,9 +147,12 @@ def fence(image: Image, static: settings.Static, broker_id: NodeId) -> Decision[
 
 
 def unfence(image: Image, static: settings.Static, broker_id: NodeId) -> Decision[None]:
-    """Let a broker serve, and lead the partitions that nobody leads and that it may."""
+    """Let a broker serve, and lead the partitions that nobody leads and that it may.
+
+    Does nothing where it is unfenced or unknown, nor after a controlled shutdown: it comes back as a new incarnation.
+    """
     broker = image.brokers.get(broker_id)
-    if broker is None or not broker.fenced:
+    if broker is None or not broker.fenced or broker.in_controlled_shutdown:
         return Decision((), None)
     record = BrokerRegistrationChangeRecord(broker_id, broker.epoch, fenced=UNFENCE)
     image = applied(image, (record,))
@@ -205,7 +208,7 @@ def _registered(image: Image, broker_id: NodeId, epoch: int) -> Broker:
 
 def _next(broker: Broker, request: BrokerHeartbeatRequest, *, caught_up: bool, leads: bool) -> _Next:
     if broker.fenced:
-        stays = request.want_fence or request.want_shut_down or not caught_up
+        stays = request.want_fence or request.want_shut_down or broker.in_controlled_shutdown or not caught_up
         return _Next(fenced=stays, shutting_down=broker.in_controlled_shutdown, stop=request.want_shut_down)
     if broker.in_controlled_shutdown or request.want_shut_down:
         done = not leads or request.want_fence
