@@ -40,10 +40,9 @@ from tests.support.scripted import ScriptedBroker
 
 ID = UUID(int=258)
 TEXT_ID = "AAAAAAAAAAAAAAAAAAABAg"
-QUICK = {"request.timeout.ms": "60"}
 
 
-def admin(*brokers: ScriptedBroker, settings: Mapping[str, str] = QUICK) -> client.KafkaAdmin:
+def admin(*brokers: ScriptedBroker, settings: Mapping[str, str] = {}) -> client.KafkaAdmin:
     return client.connect(Connection(tuple(broker.address for broker in brokers), settings))
 
 
@@ -154,7 +153,7 @@ def test_topics_are_created_and_refused_one_by_one() -> None:
     assert (second.code, second.message) == (36, "Topic 'b' already exists.")
     request = broker.asked[1][2]
     rows = [(t.name, t.num_partitions, t.replication_factor, len(t.assignments)) for t in request.topics]
-    assert (rows, request.validate_only, request.timeout_ms) == ([("a", -1, -1, 0), ("b", -1, -1, 2)], True, 60)
+    assert (rows, request.validate_only, request.timeout_ms) == ([("a", -1, -1, 0), ("b", -1, -1, 2)], True, 30_000)
     assert [(c.name, c.value) for c in request.topics[0].configs] == [("k", "v")]
     assert [tuple(a.broker_ids) for a in request.topics[1].assignments] == [(1, 2), (2, 1)]
 

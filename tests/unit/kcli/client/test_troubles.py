@@ -10,6 +10,10 @@ from tests.support.scripted import HANG_UP, SILENCE, ScriptedBroker
 from tests.unit.kcli.client.test_admin import admin, listed
 
 
+SOON = {"request.timeout.ms": "60"}  # for brokers that say nothing
+LATER = {"request.timeout.ms": "500"}  # where another one has to answer
+
+
 def test_nothing_listens() -> None:
     with ScriptedBroker({}) as broker:
         pass
@@ -54,7 +58,11 @@ def test_a_silent_broker_is_given_up_after_the_request_time_out(mute: str) -> No
 
 
 def test_a_silent_broker_is_not_asked_twice() -> None:
-    with ScriptedBroker({"Metadata": SILENCE}) as broker, admin(broker) as kafka, pytest.raises(Unreachable):
+    with (
+        ScriptedBroker({"Metadata": SILENCE}) as broker,
+        admin(broker, settings=SOON) as kafka,
+        pytest.raises(Unreachable),
+    ):
         kafka.list_topics()
     assert [name for name, *_ in broker.asked] == ["ApiVersions", "Metadata"]
 
@@ -63,7 +71,7 @@ def test_the_next_address_is_asked_when_one_is_silent() -> None:
     with (
         ScriptedBroker({"Metadata": SILENCE}) as mute,
         ScriptedBroker({"Metadata": listed("a")}) as alive,
-        admin(mute, alive) as kafka,
+        admin(mute, alive, settings=LATER) as kafka,
     ):
         assert [topic.name for topic in kafka.list_topics()] == ["a"]
 
