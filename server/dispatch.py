@@ -17,7 +17,7 @@ import logging
 from asyncio import ensure_future
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from importlib import import_module
 from struct import Struct
 from typing import Any
@@ -31,6 +31,7 @@ from server.wire.codec import Malformed
 from server.wire.frames import decode_request_header, response_frame, response_head
 from server.wire.messages.api_versions import ApiVersion, ApiVersionsResponse
 from server.wire.refusal import refusal
+from server.wire.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,9 @@ class Session:
 
     def __init__(self, broker: Broker, client: Client, plane: int) -> None:
         self._broker, self._client, self._plane = broker, client, plane
-        self._controller, self._advertised = plane == CONTROLLER, advertised(plane)
+        self._advertised = advertised(plane)
+        self._context = self._make_context(-1, None)
+        self._repeats = Repeats()
 
     def serve(self, frame: memoryview) -> Answer:
         """Answer one frame. Raises Disconnect."""
@@ -139,16 +142,34 @@ class Session:
             if key != API_VERSIONS:
                 raise Disconnect(f"api key {key} version {version} is not served")
             return self._fall_back(correlation_id)
+        if key == PRODUCE:
+            known = self._repeats.find(version, frame)
+            if known is not None:
+                context = self._context_of(version, known.client_id)
+                answer = Call(self._broker, taken, context, correlation_id, known.request).run()
+                known.row.records = None  # a view of what will soon be overwritten
+                return answer
+        else:  # only Produce stages, and all others see what was staged
+            self._broker.writes.flush()
         try:
             header, at = decode_request_header(frame, 0)
             request = wire.decode_request(key, version, frame, at)
         except Malformed as e:
             raise Disconnect(f"{taken.api.handler} version {version}: {e.message}") from e
-        if key != PRODUCE:  # only Produce stages, and all others see what was staged
-            self._broker.writes.flush()
-        client_id = header.client_id
-        context = Context(version, correlation_id, client_id, self._client, self._controller, self._advertised)
-        return Call(self._broker, taken, context, request).run()
+        context = self._context_of(version, header.client_id)
+        answer = Call(self._broker, taken, context, correlation_id, request).run()
+        if key == PRODUCE:
+            self._repeats.learn(version, header.client_id, frame, request)
+        return answer
+
+    def _context_of(self, version: int, client_id: str | None) -> Context:
+        context = self._context
+        if context.api_version != version or context.client_id != client_id:
+            context = self._context = self._make_context(version, client_id)
+        return context
+
+    def _make_context(self, version: int, client_id: str | None) -> Context:
+        return Context(version, client_id, self._client, self._plane == CONTROLLER, self._advertised)
 
     def _fall_back(self, correlation_id: int) -> Bytes:
         """Tell a client that is too new for our ApiVersions what we have, in the one form that every client reads."""
@@ -158,44 +179,46 @@ class Session:
         return oldest.encode(correlation_id, ApiVersionsResponse(ErrorCode.UNSUPPORTED_VERSION, keys))
 
 
-@dataclass(slots=True)
-class Call:
-    """One request on its way to being answered."""
+class Call(AfterWrite[Settled]):
+    """One request on its way to being answered; itself the answer, where that has to wait for the write."""
 
-    broker: Broker
-    route: Route
-    context: Context
-    request: Any
+    __slots__ = ("broker", "context", "correlation_id", "request", "response", "route")
+
+    def __init__(self, broker: Broker, route: Route, context: Context, correlation_id: int, request: Any) -> None:
+        self.broker, self.route, self.context = broker, route, context
+        self.correlation_id, self.request = correlation_id, request
+        self.response: AfterWrite[Any]
 
     def run(self) -> Answer:
         try:
             response = self.route.handle(self.broker, self.context, self.request)
-            if type(response) is AfterWrite:
-                return AfterWrite(partial(self._settled, response.settle))
+            if isinstance(response, AfterWrite):
+                self.response = response
+                return self
             if hasattr(response, "__await__"):
                 return self._later(response)
-            return None if response is None else self.route.encode(self.context.correlation_id, response)
+            return None if response is None else self.route.encode(self.correlation_id, response)
         except Exception as e:
             return self._refused(e)
 
-    def _settled(self, settle: Callable[[], Any]) -> Settled:
+    def settle(self) -> Settled:
         try:
-            response = settle()
+            response = self.response.settle()
             if hasattr(response, "__await__"):
                 return ensure_future(self._later(response))
-            return self.route.encode(self.context.correlation_id, response)
+            return self.route.encode(self.correlation_id, response)
         except Exception as e:
             return self._refused(e)
 
     async def _later(self, response: Awaitable[Any]) -> Bytes:
         try:
             answered = await response
-            if type(answered) is AfterWrite:
+            if isinstance(answered, AfterWrite):
                 self.broker.writes.flush()
                 answered = answered.settle()
                 if hasattr(answered, "__await__"):
                     answered = await answered
-            return [] if answered is None else self.route.encode(self.context.correlation_id, answered)
+            return [] if answered is None else self.route.encode(self.correlation_id, answered)
         except Exception as e:
             return self._refused(e)
 
@@ -210,4 +233,4 @@ class Call:
         response = refusal(key, self.route.version, self.request, error.code, error.message)
         if response is None:
             raise Disconnect(f"{name}: {error}")
-        return self.route.encode(self.context.correlation_id, response)
+        return self.route.encode(self.correlation_id, response)

@@ -18,14 +18,13 @@ class Client:
 
 @dataclass(slots=True)
 class Context:
-    """One request. `client` outlives it: what a handler writes there, the next request of this connection sees.
+    """One request, or several alike. What a handler writes to `client`, later requests of its connection see.
 
     controller  whether the request came in by a listener of the controller
     advertised  api key -> (lowest, highest version) that this listener serves
     """
 
     api_version: int
-    correlation_id: int
     client_id: str | None
     client: Client
     controller: bool

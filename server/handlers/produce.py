@@ -56,9 +56,25 @@ class Staged(NamedTuple):
     next_offset: int
 
 
-def handle(
-    broker: Broker, ctx: Context, request: ProduceRequest
-) -> ProduceResponse | AfterWrite[ProduceResponse | Awaitable[ProduceResponse]] | None:
+class Written(AfterWrite[ProduceResponse | Awaitable[ProduceResponse]]):
+    """The response, once the batches are written."""
+
+    __slots__ = ("acks", "response", "staged", "timeout_ms")
+
+    def __init__(self, response: ProduceResponse, staged: list[Staged], acks: int, timeout_ms: int) -> None:
+        self.response, self.staged, self.acks, self.timeout_ms = response, staged, acks, timeout_ms
+
+    def settle(self) -> ProduceResponse | Awaitable[ProduceResponse]:
+        waits = []
+        for row, partition, _, next_offset in self.staged:
+            if partition.log.failed:
+                _fail(row, ErrorCode.KAFKA_STORAGE_ERROR)
+            elif self.acks == ALL and partition.hw < next_offset:
+                waits.append((partition.commits, next_offset))
+        return _replicated(Acks(waits, self.timeout_ms), self.response, self.staged) if waits else self.response
+
+
+def handle(broker: Broker, ctx: Context, request: ProduceRequest) -> ProduceResponse | Written | None:
     acks = request.acks
     if acks not in (ALL, 0, 1):
         raise Rejected(ErrorCode.INVALID_REQUIRED_ACKS)
@@ -75,7 +91,7 @@ def handle(
         return None
     if not staged:
         return response
-    return AfterWrite(lambda: _written(response, staged, acks, request.timeout_ms))
+    return Written(response, staged, acks, request.timeout_ms)
 
 
 def _stage(
@@ -105,18 +121,6 @@ def _stage(
     return row
 
 
-def _written(
-    response: ProduceResponse, staged: list[Staged], acks: int, timeout_ms: int
-) -> ProduceResponse | Awaitable[ProduceResponse]:
-    waits = []
-    for row, partition, _, next_offset in staged:
-        if partition.log.failed:
-            _fail(row, ErrorCode.KAFKA_STORAGE_ERROR)
-        elif acks == ALL and partition.hw < next_offset:
-            waits.append((partition.commits, next_offset))
-    return _replicated(Acks(waits, timeout_ms), response, staged) if waits else response
-
-
 async def _replicated(acks: Acks, response: ProduceResponse, staged: list[Staged]) -> ProduceResponse:
     await acks.done()
     for row, partition, leader_epoch, next_offset in staged:
@@ -134,7 +138,7 @@ async def _replicated(acks: Acks, response: ProduceResponse, staged: list[Staged
 
 
 def _fail(row: PartitionProduceResponse, code: ErrorCode) -> None:
-    row.error_code, row.base_offset, row.log_append_time_ms, row.log_start_offset = code, -1, -1, -1
+    row.error_code, row.base_offset, row.log_start_offset = code, -1, -1
 
 
 def _refused(

@@ -4,8 +4,8 @@ A service is called with one frame and answers at once, later, or after what it 
 
     list of buffers   sent as they are, after all earlier answers
     None              there is nothing to send
-    AfterWrite        `settle()` is called once the appends of this read are written; it gives the buffers, or a Future
-                      of them: further frames are served meanwhile, and answers keep their order
+    AfterWrite        its `settle` is called once the appends of this read are written; it gives the buffers, or a
+                      Future of them: further frames are served meanwhile, and answers keep their order
     an awaitable      of buffers or None: no further frame of this connection is served until it is done
 
 A service that raises Disconnect has its connection closed, with one line in the log.
@@ -26,11 +26,13 @@ class Disconnect(Exception):
     """This connection cannot go on; the text says why."""
 
 
-@dataclass(slots=True)
 class AfterWrite(Generic[T]):
-    """An answer that would be a lie before the write."""
+    """An answer that would be a lie before the write. No abstract base class: asking for one's kind must be cheap."""
 
-    settle: Callable[[], T]
+    __slots__ = ()
+
+    def settle(self) -> T:
+        raise NotImplementedError
 
 
 Settled = Bytes | Future[Bytes]

@@ -146,7 +146,7 @@ class Connection(asyncio.BufferedProtocol):
                     if unsent > UNSENT_HIGH_BYTES:
                         more = True
                         break
-                elif answer is not None and type(answer) is not AfterWrite:
+                elif answer is not None and not isinstance(answer, AfterWrite):
                     break
         except Disconnect as e:
             reason = str(e)
@@ -166,7 +166,7 @@ class Connection(asyncio.BufferedProtocol):
         out: Bytes = []
         try:
             for answer in answers:
-                if type(answer) is AfterWrite:
+                if isinstance(answer, AfterWrite):
                     self._queue(answer.settle(), out)
                 elif type(answer) is list:
                     self._queue(answer, out)

@@ -129,7 +129,7 @@ class DataPlane:
         return bytearray(build([Record(i, now, None, value) for i, value in enumerate(values)], **options))
 
     def context(self, version: int) -> Context:
-        return Context(version, 1, "a-client", self.client, False, dispatch.advertised(dispatch.BROKER))
+        return Context(version, "a-client", self.client, False, dispatch.advertised(dispatch.BROKER))
 
     def start(self, request: Any, version: int) -> Any:
         """Call the handler of this request, and write what it staged. An awaitable comes back as a task."""

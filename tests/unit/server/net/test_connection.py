@@ -69,6 +69,14 @@ class Wire(asyncio.Transport):
         self.protocol.connection_lost(None)
 
 
+class Later(AfterWrite[Settled]):
+    def __init__(self, settle: Callable[[], Settled]) -> None:
+        self._settle = settle
+
+    def settle(self) -> Settled:
+        return self._settle()
+
+
 class World:
     """A service that does what the frame says, and remembers what happened in `events`."""
 
@@ -106,7 +114,7 @@ class World:
             self.later[name] = asyncio.get_running_loop().create_future()
             return self.later[name]
 
-        return lambda: AfterWrite(settle)
+        return lambda: Later(settle)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
@@ -150,7 +158,7 @@ def test_an_answer_that_waits_for_the_write_is_made_after_it() -> None:
             world.events.append("settle")
             return [b"P;"]
 
-        world.answers["p"] = lambda: AfterWrite(settle)
+        world.answers["p"] = lambda: Later(settle)
         wire = world.connect()
         wire.send(frame(b"p") + frame(b"p"))
         assert world.events == ["p", "p", "flush", "settle", "settle"]
