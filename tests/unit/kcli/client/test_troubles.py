@@ -9,9 +9,7 @@ from kcli.properties import Connection
 from tests.support.scripted import HANG_UP, SILENCE, ScriptedBroker
 from tests.unit.kcli.client.test_admin import admin, listed
 
-
-SOON = {"request.timeout.ms": "60"}  # for brokers that say nothing
-LATER = {"request.timeout.ms": "500"}  # where another one has to answer
+SOON = {"request.timeout.ms": "300"}  # for brokers that say nothing
 
 
 def test_nothing_listens() -> None:
@@ -49,29 +47,18 @@ def test_the_next_address_is_tried() -> None:
 @pytest.mark.parametrize("mute", ["ApiVersions", "Metadata"])
 def test_a_silent_broker_is_given_up_after_the_request_time_out(mute: str) -> None:
     answers = {"Metadata": listed()} | {mute: SILENCE}
-    with (
-        ScriptedBroker(answers) as broker,
-        admin(broker) as kafka,
-        pytest.raises(Unreachable, match=f"did not answer {mute} within"),
-    ):
-        kafka.list_topics()
-
-
-def test_a_silent_broker_is_not_asked_twice() -> None:
-    with (
-        ScriptedBroker({"Metadata": SILENCE}) as broker,
-        admin(broker, settings=SOON) as kafka,
-        pytest.raises(Unreachable),
-    ):
-        kafka.list_topics()
-    assert [name for name, *_ in broker.asked] == ["ApiVersions", "Metadata"]
+    with ScriptedBroker(answers) as broker, admin(broker, settings=SOON) as kafka:
+        complaint = f"did not answer {mute} within 0.3 s"
+        with pytest.raises(Unreachable, match=complaint):
+            kafka.list_topics()
+    assert [name for name, *_ in broker.asked].count(mute) == 1  # a second try would take as long again
 
 
 def test_the_next_address_is_asked_when_one_is_silent() -> None:
     with (
         ScriptedBroker({"Metadata": SILENCE}) as mute,
         ScriptedBroker({"Metadata": listed("a")}) as alive,
-        admin(mute, alive, settings=LATER) as kafka,
+        admin(mute, alive, settings=SOON) as kafka,
     ):
         assert [topic.name for topic in kafka.list_topics()] == ["a"]
 
