@@ -1,0 +1,416 @@
+"""kcli console-consumer: print the records of a topic (bin/kafka-console-consumer.sh).
+
+Partitions are read directly: no group is made, nothing is left behind. Beyond Kafka: --output json, the last n records,
+records from a moment on, --until latest, a filter by key.
+"""
+
+import os
+import re
+import select
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+
+from kcli import options, properties
+from kcli.errors import FAILED, SUCCESS, Failure, Setup, Usage, words
+from kcli.options import INT, LONG, Given
+from kcli.pipeline.decoding import Block
+from kcli.pipeline.fetcher import TOPIC_AUTHORIZATION_FAILED, Fetcher, Key
+from kcli.pipeline.messages import EARLIEST, LATEST
+from kcli.pipeline.network import FOREVER_MS, Network
+from kcli.pipeline.producer import INVALID_TOPIC
+from kcli.pipeline.settings import FetchSettings, Properties
+from kcli.pipeline.stopping import Stopped, on_signals
+from kcli.plan import console as plan
+from kcli.properties import Connection
+from kcli.render import console as render
+
+CLIENT_ID = "console-consumer"
+STDOUT = 1
+LOOK_MS = 1_000  # how often a topic is looked for that is not there
+FLUSH_BYTES = 1 << 18
+EXAMPLES = """
+    kcli console-consumer --topic orders --from-beginning --max-messages 5
+    kcli console-consumer --topic orders --from-beginning --until latest --output json
+    kcli console-consumer --topic orders --offset -10 --formatter-property print.key=true
+    kcli console-consumer --topic orders --offset @2026-01-31T12:00 --timeout-ms 3000
+    kcli console-consumer --topic orders --partition 0 --offset 1000 --max-messages 1
+"""
+DEPRECATED = {
+    "property": "formatter-property",
+    "consumer-property": "command-property",
+    "consumer.config": "command-config",
+}
+NO_GROUPS = "Without --group the consumer reads all partitions by itself, and leaves no group behind."
+
+
+def check(given: Given) -> None:
+    """Kafka's rules of usage, in its order."""
+    if given.has("topic") == given.has("include"):
+        raise Usage("Exactly one of the following arguments is required: [topic], [include]")
+    if given.has("partition") and not given.has("topic"):
+        raise Usage("The topic is required when partition is specified.")
+    if given.has("from-beginning") and given.has("offset"):
+        raise Usage("Options from-beginning and offset cannot be specified together.")
+    offset = given.values("offset")
+    if offset and not given.has("partition") and plan.start(offset[0]).of_kafka:
+        raise Usage("The partition is required when offset is specified.")
+    for old, new in DEPRECATED.items():
+        if given.has(new) and given.has(old):
+            raise Usage(f"Options --{old} and --{new} cannot be specified together.")
+        if given.has(old):
+            options.notice(
+                f"Option --{old} is deprecated and will be removed in a future version. Use --{new} instead."
+            )
+
+
+def _groups(given: Mapping[str, Any]) -> None:
+    """Refuse groups: as Kafka refuses contradictions, and then altogether."""
+    texts = properties.pairs((*given["consumer_property"], *given["command_property"]))
+    path = given["consumer_config"] or given["command_config"]
+    told = [given["group"], texts.get("group.id"), (properties.load(path) if path else {}).get("group.id")]
+    groups = sorted({group for group in told if group is not None})
+    if len(groups) > 1:
+        raise Usage(
+            "The group ids provided in different places (directly using '--group', via '--consumer-property', or via "
+            f"'--consumer.config') do not match. Detected group ids: {', '.join(map(repr, groups))}"
+        )
+    if groups and given["partition"] is not None:
+        raise Usage("Options group and partition cannot be specified together.")
+    if given["group"] is not None:
+        raise Setup("--group is not built yet in this version of kcli.", NO_GROUPS)
+    if groups:
+        raise Setup("group.id is not supported yet in this version of kcli.", NO_GROUPS)
+
+
+@click.command(cls=options.Tool, check=check, examples=EXAMPLES)
+@click.option("--topic", metavar="TOPIC", shell_complete=options.topic_names, help="The topic to read.")
+@click.option("--include", metavar="REGEX", help="The topics to read; topics that are made later are read, too.")
+@click.option("--bootstrap-server", metavar="HOST:PORT,...", help=options.BOOTSTRAP_HELP)
+@click.option("--partition", type=INT, metavar="N", help="The only partition to read. Default: all.")
+@click.option(
+    "--offset",
+    metavar="OFFSET",
+    help="Where to begin: earliest, latest, a number; -N for the last N records and @TIME (ISO date, or ms) for those "
+    "from a moment on, of each partition. Default: latest.",
+)
+@click.option("--from-beginning", is_flag=True, help="Begin at the first record.")
+@click.option("--until", type=click.Choice(["latest"]), help="Stop at the end as it was at the start.")
+@click.option("--max-messages", type=INT, metavar="N", help="Stop after so many records.")
+@click.option("--timeout-ms", type=LONG, metavar="MS", help="Stop when so long no record has come.")
+@click.option("--isolation-level", metavar="LEVEL", help="read_committed or read_uncommitted (default).")
+@click.option("--key", metavar="TEXT", help="Only records with this key.")
+@click.option("--key-regex", metavar="REGEX", help="Only records whose whole key matches.")
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="text: by the formatter; json: one object a line (what is not UTF-8 under NAME_base64). Default: text.",
+)
+@click.option(
+    "--formatter-property",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="What is printed; repeatable: print.timestamp, print.partition, print.offset, print.headers, print.key, "
+    "print.value (true), key.separator (a tab), line.separator, headers.separator (,), null.literal (null), "
+    "key.deserializer, value.deserializer, headers.deserializer.",
+)
+@click.option("--formatter-config", metavar="FILE", help="A file of such properties.")
+@click.option(
+    "--formatter", metavar="CLASS", default=render.DEFAULT, help="Also LoggingMessageFormatter, NoOpMessageFormatter."
+)
+@click.option("--key-deserializer", metavar="CLASS", help="As key.deserializer.")
+@click.option("--value-deserializer", metavar="CLASS", help="As value.deserializer.")
+@click.option("--skip-message-on-error", is_flag=True, help="Leave out records that cannot be printed.")
+@click.option("--group", metavar="GROUP", help="Not built yet.")
+@click.option("--command-property", multiple=True, metavar="KEY=VALUE", help="One consumer setting; repeatable.")
+@click.option("--command-config", metavar="FILE", help="A file of consumer settings (security.protocol=... and so on).")
+@click.option(
+    "--property", "old_property", multiple=True, metavar="KEY=VALUE", help="Deprecated: --formatter-property."
+)
+@click.option("--consumer-property", multiple=True, metavar="KEY=VALUE", help="Deprecated: --command-property.")
+@click.option("--consumer.config", "consumer_config", metavar="FILE", help="Deprecated: --command-config.")
+@click.option("--enable-systest-events", is_flag=True, help="Print shutdown_complete at the end.")
+def command(**given: Any) -> int:
+    """Print the records of a topic."""
+    _groups(given)
+    connection = options.connect_to(
+        given["bootstrap_server"],
+        given["command_config"] or given["consumer_config"],
+        (*given["command_property"], *given["consumer_property"]),
+    )
+    connection = connection._replace(settings=_settings(connection.settings, given))
+    run = _Run(given, connection, FetchSettings.of(connection.settings), _formatter(given))
+    try:
+        return run.all()
+    except Stopped as stopped:
+        raise SystemExit(stopped.exit_code) from stopped
+
+
+def _settings(settings: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, str]:
+    merged = {"client.id": CLIENT_ID} | dict(settings)
+    if given["isolation_level"] is not None:
+        merged["isolation.level"] = given["isolation_level"]
+    reset = merged.get("auto.offset.reset")
+    if given["from_beginning"] and reset not in (None, "earliest"):
+        raise Setup(
+            f"Can't simultaneously specify --from-beginning and 'auto.offset.reset={reset}', please remove one option"
+        )
+    if given["from_beginning"]:
+        merged["auto.offset.reset"] = "earliest"
+    return merged
+
+
+def _formatter(given: Mapping[str, Any]) -> render.Formatter:
+    if given["output"] == "json":
+        return render.Json()
+    texts = properties.load(given["formatter_config"]) if given["formatter_config"] else {}
+    for field in ("key", "value"):
+        if given[f"{field}_deserializer"]:
+            texts[f"{field}.deserializer"] = given[f"{field}_deserializer"]
+    texts |= properties.pairs((*given["formatter_property"], *given["old_property"]))
+    return render.formatter(given["formatter"], texts, _warn)
+
+
+class _Unprintable(Failure):
+    """A record that the formatter does not take: it ends the run after the total."""
+
+
+class _Run:
+    """One run: which partitions, from where to where, and what has been printed."""
+
+    def __init__(
+        self, given: Mapping[str, Any], connection: Connection, settings: FetchSettings, formatter: render.Formatter
+    ) -> None:
+        self._connection, self._settings, self._formatter = connection, settings, formatter
+        self._topic, self._only = given["topic"], given["partition"]
+        self._include = _expression(given["include"]) if given["include"] is not None else None
+        flag = Properties(connection.settings).flag
+        self._internal = not flag("exclude.internal.topics", True)
+        self._create = flag("allow.auto.create.topics", False)
+        self._start = plan.start(given["offset"]) if given["offset"] else None
+        self._when = _milliseconds(self._start.when) if self._start and self._start.when else 0
+        self._until, self._skip = given["until"], given["skip_message_on_error"]
+        self._keys = plan.keys(given["key"], given["key_regex"])
+        self._systest = given["enable_systest_events"]
+        limit = given["max_messages"]
+        self._left = FOREVER if limit in (None, -1) else max(limit, 0)
+        timeout = given["timeout_ms"]
+        self._timeout = FOREVER_MS * FOREVER_MS if timeout is None or timeout < 0 else timeout
+        self.count = 0
+        self._seen: set[Key] = set()
+        self._ends: dict[Key, int] = {}
+        self._looked = self._metadata_at = float("-inf")
+        self._missing_told = False
+        self._out: list[bytes] = []
+        self._held = 0
+
+    def all(self) -> int:
+        """Read and print until there is a reason to end; returns the exit code. Raises Failure, Stopped."""
+        code = SUCCESS
+        with on_signals(), Network(self._connection, notice=_warn) as network:
+            network.start()
+            self._network, self._fetcher = network, Fetcher(network, self._settings)
+            network.want(None if self._include else {self._topic}, create=self._create)
+            try:
+                self._read()
+            except _Unprintable:
+                raise
+            except Failure as failure:
+                self._write()
+                _warn(failure.message)
+                code = FAILED
+            except BrokenPipeError:  # whoever read our output has seen enough
+                self._out.clear()
+                os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+            finally:
+                self._close()
+        return code
+
+    def _close(self) -> None:
+        self._write()
+        if self._systest:
+            os.write(STDOUT, b"shutdown_complete\n")
+        _warn(render.summary(self.count))
+
+    # --- reading
+
+    def _read(self) -> None:
+        network, now = self._network, self._network.now_ms
+        hangup = select.poll()
+        hangup.register(STDOUT, 0)
+        deadline = now() + self._timeout
+        while self._left > 0:
+            self._discover()
+            if self._complete():
+                return
+            wait = min(deadline - now(), LOOK_MS if self._missing() else FOREVER_MS)
+            blocks, _ = self._fetcher.poll(max(wait, 0))
+            before = self.count
+            for block in blocks:
+                self._show(block)
+            self._write()
+            if self.count > before:
+                deadline = now() + self._timeout
+            elif now() >= deadline or hangup.poll(0):
+                return
+        network.refresh()
+
+    def _complete(self) -> bool:
+        """Whether --until has been reached everywhere."""
+        if self._until is None or not self._seen:
+            return False
+        done = [key for key, end in self._ends.items() if self._fetcher.position(key) >= end]
+        self._fetcher.drop(done)
+        for key in done:
+            del self._ends[key]
+        return not self._ends
+
+    # --- which partitions
+
+    def _missing(self) -> bool:
+        return self._include is None and not self._seen
+
+    def _discover(self) -> None:
+        """Begin to read what is there and has not been seen."""
+        network, now = self._network, self._network.now_ms()
+        if self._missing() and now >= self._looked + LOOK_MS:
+            self._looked = now
+            network.refresh()
+        if network.metadata_at == self._metadata_at:
+            return
+        first = self._metadata_at == float("-inf")
+        self._metadata_at = network.metadata_at
+        found = self._found()
+        new = [key for key in found if key not in self._seen]
+        if new:
+            # What appears later is read from its first record: nobody can have seen any of it.
+            self._fetcher.assign(self._starts(new) if first else dict.fromkeys(new, EARLIEST))
+            self._seen.update(new)
+            if self._until and first:
+                ends = self._fetcher.offsets(dict.fromkeys(new, LATEST))
+                self._ends = {key: row.offset for key, row in ends.items()}
+        if self._missing() and not self._missing_told:
+            self._missing_told = True
+            self._tell_missing()
+
+    def _found(self) -> list[Key]:
+        """The partitions that are wanted and that are there. Raises Failure for a topic that can never be."""
+        topics = self._network.topology.topics
+        if self._include:
+            names = [
+                name
+                for name, view in sorted(topics.items())
+                if self._include.fullmatch(name) and (self._internal or not view.internal)
+            ]
+        else:
+            names = [self._topic] if self._topic in topics else []
+            error = topics[self._topic].error if names else 0
+            if error == INVALID_TOPIC:
+                raise Failure(f"Invalid topics: [{self._topic}]")
+            if error == TOPIC_AUTHORIZATION_FAILED:
+                raise Failure(f"Not authorized to access topics: [{self._topic}]")
+        keys = [(name, index) for name in names for index in sorted(topics[name].leaders)]
+        return [key for key in keys if self._only is None or key[1] == self._only]
+
+    def _tell_missing(self) -> None:
+        view = self._network.topology.topics.get(self._topic)
+        if view and view.leaders:
+            last = len(view.leaders) - 1
+            _warn(f"Topic {self._topic} has the partitions 0 to {last}, no {self._only}; waiting for it")
+        else:
+            _warn(f"Topic {self._topic} does not exist; waiting for it")
+
+    def _starts(self, keys: list[Key]) -> dict[Key, int]:
+        """Where reading begins. Raises Failure: the brokers do not tell."""
+        start = self._start
+        if start is None or start.word:
+            begin = self._settings.reset == "earliest" if start is None and self._only is None else False
+            begin = begin or (start is not None and start.word == plan.EARLIEST)
+            return dict.fromkeys(keys, EARLIEST if begin else LATEST)
+        if start.offset is not None:
+            return dict.fromkeys(keys, start.offset)
+        if start.when is not None:
+            rows = self._fetcher.offsets(dict.fromkeys(keys, self._when))
+            return {key: row.offset if row.offset >= 0 else LATEST for key, row in rows.items()}
+        assert start.last is not None, "there is no other start"
+        first = self._fetcher.offsets(dict.fromkeys(keys, EARLIEST))
+        ends = self._fetcher.offsets(dict.fromkeys(keys, LATEST))
+        return {key: max(first[key].offset, ends[key].offset - start.last) for key in keys}
+
+    # --- printing
+
+    def _show(self, block: Block) -> None:
+        """Print a block, or as much of it as is wanted."""
+        if self._left <= 0:
+            return
+        key = block.topic, block.partition
+        if key in self._ends:
+            block.end = min(block.end, self._ends[key])
+        if self._formatter.values_only and self._keys.all:
+            values = block.values()[: self._left]
+            self._took(len(values))
+            self._print(self._formatter.values(values))
+            return
+        records = [record for record in block.records() if self._keys.wants(record.key)][: self._left]
+        try:
+            self._print(self._formatter.records(*key, block.head.append_time, records))
+            self._took(len(records))
+        except Failure:
+            for record in records:  # one by one, to know which one it is
+                self._took(1)
+                try:
+                    self._print(self._formatter.records(*key, block.head.append_time, [record]))
+                except Failure as failure:
+                    self._unprintable(f"{block.topic}-{block.partition} at offset {record.offset}", failure)
+
+    def _unprintable(self, where: str, failure: Failure) -> None:
+        if not self._skip:
+            raise _Unprintable(failure.message, f"It is the record of {where}. --skip-message-on-error leaves it out.")
+        self._write()
+        _warn(f"Skipped the record of {where}: {failure.message}")
+
+    def _took(self, count: int) -> None:
+        self.count += count
+        self._left -= count
+
+    def _print(self, text: bytes) -> None:
+        self._out.append(text)
+        self._held += len(text)
+        if self._held >= FLUSH_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        text = memoryview(b"".join(self._out))
+        self._out.clear()
+        self._held = 0
+        while text:
+            text = text[os.write(STDOUT, text) :]
+
+
+FOREVER = 1 << 62
+
+
+def _expression(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise Setup(f"--include: '{text}' is not a regular expression: {error}") from error
+
+
+def _milliseconds(text: str) -> int:
+    """Read a moment: ms since 1970, or an ISO date; local time where it names no zone. Raises Setup."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Setup(f"@{text} is not a moment", "Write it as @2026-01-31T12:00 or as @ and ms since 1970.") from error
+
+
+def _warn(text: str) -> None:
+    sys.stdout.flush()
+    click.echo(text, err=True)
