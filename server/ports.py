@@ -99,6 +99,10 @@ class Disk(Protocol):
 
     def sync_dir(self, path: str) -> None: ...
 
+    def sync_volume(self, path: str) -> None:
+        """Sync everything on the volume that holds `path`: cheaper than a thousand files one by one."""
+        ...
+
     def usage(self, path: str) -> tuple[int, int]:
         """(total bytes, usable bytes) of the volume that holds `path`."""
         ...

@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 from server.log import names
 from server.log.checkpoints import PartitionName
-from server.log.folder import StorageFailed
 from server.log.log import Log
 from server.log.log_dir import LogDir
 from server.log.meta_properties import MetaProperties, NotFormatted, UnusableDirectory
 from server.log.open_files import MAX_OPEN_FILES, OpenFiles
+from server.log.owner import StorageFailed
 from server.log.sync import SyncJob
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import METADATA_TOPIC, METADATA_TOPIC_ID, DirectoryId, TopicId

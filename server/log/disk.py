@@ -3,6 +3,7 @@
 Source: open(2), pwritev(2), fsync(2): a file's name survives a power cut only after fsync of its folder.
 """
 
+import ctypes
 import fcntl
 import os
 import shutil
@@ -14,6 +15,16 @@ from server.ports import Buffer
 MAX_BUFFERS = 1024  # what one pwritev takes (IOV_MAX)
 _FLAGS = os.O_RDWR | os.O_CLOEXEC
 _sync_data = getattr(os, "fdatasync", os.fsync)
+
+
+def _sync_volume(fd: int) -> None:
+    """syncfs(2), which Python lacks; elsewhere than on Linux, sync(2)."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if function is None:
+        os.sync()
+    elif function(fd) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 class OsFile:
@@ -145,6 +156,13 @@ class OsDisk:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def sync_volume(self, path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _sync_volume(fd)
         finally:
             os.close(fd)
 

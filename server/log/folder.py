@@ -12,44 +12,21 @@ Source: KAFKA-10778 (fencing), KIP-101 (truncation by epoch, which the caller do
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from server.log import checkpoints, names, recovery, retention, snapshots
+from server.log.closing import close_all
 from server.log.open_files import OpenFiles
+from server.log.owner import Owner, StorageFailed
 from server.log.reading import Reader
 from server.log.segment import Segment
-from server.log.sync import SyncDebt, SyncJob
+from server.log.sync import SyncDebt, SyncJob, write_whole
 from server.model.errors import ErrorCode, Rejected
 from server.model.log_settings import LogSettings
 from server.ports import Buffer
 
 log = logging.getLogger(__name__)
 TIME_ENTRY_BYTES = 12
-
-
-class StorageFailed(Rejected):
-    """The disk failed; the log is fenced."""
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(ErrorCode.KAFKA_STORAGE_ERROR, message)
-
-
-class Owner(Protocol):
-    """Who holds a log and its directory's checkpoints."""
-
-    def log_failed(self, log: "LogFolder", error: OSError) -> None: ...
-
-    def checkpoint_now(self, log: "LogFolder") -> None:
-        """Write recovery points and log start offsets, durably, before the log does what makes the old ones wrong."""
-        ...
-
-
-class Nobody:
-    def log_failed(self, log: "LogFolder", error: OSError) -> None:
-        pass
-
-    def checkpoint_now(self, log: "LogFolder") -> None:
-        pass
 
 
 class LogFolder:
@@ -80,7 +57,7 @@ class LogFolder:
         self._active = self.segments.active
         self._pending: list[Buffer] = []
         self._written = loaded.leo  # the end of what can be read
-        self._debt = SyncDebt(path)
+        self.debt = SyncDebt(path)
         self._changed = bool(loaded.unsynced)  # since it was opened
         if loaded.unsynced:
             self._owe(loaded.unsynced)
@@ -90,10 +67,10 @@ class LogFolder:
 
     def _owe(self, paths: list[str]) -> None:
         if self._active.base > self.recovery_point:
-            self._debt.rolled(self._active.base, paths)
+            self.debt.rolled(self._active.base, paths)
         else:
             for path in paths:
-                self._debt.add(path)
+                self.debt.add(path)
 
     def _set(self, settings: LogSettings) -> None:
         self._settings = settings
@@ -176,7 +153,7 @@ class LogFolder:
             paths = [old.log_path, *old.save_indexes()]
             paths.append(snapshots.write(self._disk, self.path, self.leo, self.producers))
             self._save_epochs()
-            self._debt.rolled(self.leo, paths)
+            self.debt.rolled(self.leo, paths)
         # With the recovery point behind the old segment, its indexes and snapshot are trusted: they must be durable.
         if "compact" in self._settings.cleanup_policy or self.recovery_point >= self.leo:
             self.flush()
@@ -186,7 +163,7 @@ class LogFolder:
     def _start_segment(self, base: int, timestamp_ms: int) -> None:
         self._active = Segment.create(self.files, self.path, base, timestamp_ms)
         self.segments.add(self._active)
-        self._debt.add(self._active.log_path)
+        self.debt.add(self._active.log_path)
         self._draw_roll()
         self._changed = True
 
@@ -200,15 +177,15 @@ class LogFolder:
     def flush(self) -> None:
         """Make everything in the log survive a power cut, and move the recovery point to the LEO."""
         self.write()
-        if self.recovery_point >= self.leo and not self._debt:
+        if self.recovery_point >= self.leo and not self.debt:
             return
         with self._storing():
-            self._debt.pay(self._disk, [self._active.log_path])
+            self.debt.pay(self._disk, [self._active.log_path])
         self.recovery_point = self.leo
 
     def sync_job(self) -> SyncJob | None:
         """The sync of the rolled segments, for any thread; its `finish` moves the recovery point. None: not needed."""
-        return None if self.failed else self._debt.job(self._disk, self._synced)
+        return None if self.failed else self.debt.job(self._disk, self._synced)
 
     def _synced(self, offset: int, error: OSError | None) -> None:
         if error is not None and not self.failed:
@@ -281,7 +258,7 @@ class LogFolder:
             if offset >= drop_snapshots_from:
                 self._disk.remove(snapshots.path_of(self.path, offset))
         self._changed = True
-        self._debt.add(self._active.log_path)
+        self.debt.add(self._active.log_path)
 
     def _retire(self, segment: Segment) -> None:
         """Take a segment out, durably; its files go after file.delete.delay.ms."""
@@ -364,27 +341,48 @@ class LogFolder:
 
         A log that failed is only closed. Raises StorageFailed.
         """
-        if not self.failed:
-            self.write()
-        if not self.failed and (self._changed or self._debt):
-            with self._storing():
-                self._active.close_times()
-                for path in self._active.save_indexes():
-                    self._debt.add(path)
-                if self.leo > self.log_start_offset or len(self.producers):
-                    self._debt.add(snapshots.write(self._disk, self.path, self.leo, self.producers))
-                self._save_epochs()
-                self._debt.pay(self._disk, [self._active.log_path])
-            self.recovery_point = self.leo
-            self._changed = False
-        self._close_files()
+        try:
+            close_all(self._disk, [self])
+        except OSError as error:
+            self._fail(error)
+
+    def put_down(self) -> bool:
+        """Write what a clean stop owes the next start, without a sync; False: nothing had changed."""
+        self.write()
+        if not self._changed and not self.debt:
+            return False
+        with self._storing():
+            self._active.close_times()
+            for path in [self._active.log_path, *self._active.save_indexes()]:
+                self.debt.add(path)
+            if self.leo > self.log_start_offset or len(self.producers):
+                self.debt.add(snapshots.write(self._disk, self.path, self.leo, self.producers))
+            if self.epochs.dirty:
+                path = f"{self.path}/{names.EPOCHS}{names.NEW}"
+                write_whole(self._disk, path, checkpoints.format_epochs(self.epochs.entries))
+                self.debt.add(path)
+        return True
+
+    def name_epochs(self) -> None:
+        """Give the epochs that are synced by now their name."""
+        with self._storing():
+            if self.epochs.dirty:
+                path = f"{self.path}/{names.EPOCHS}"
+                self._disk.rename(path + names.NEW, path)
+                self.epochs.dirty = False
+
+    def settled(self) -> None:
+        """All that `put_down` wrote is durable."""
+        self.debt.paid()
+        self.recovery_point = self.leo
+        self._changed = False
 
     def abandon(self) -> None:
         """Close the files and refuse everything from now on: the log is being deleted."""
         self.failed = True
-        self._close_files()
+        self.close_files()
 
-    def _close_files(self) -> None:
+    def close_files(self) -> None:
         self._pending.clear()
         for segment in self.segments:
             segment.close()

@@ -15,10 +15,12 @@ from uuid import UUID
 
 from server.log import checkpoints, names, reading, recovery
 from server.log.admission import Admission, writable
-from server.log.folder import LogFolder, Nobody, Owner, StorageFailed
+from server.log.folder import LogFolder
 from server.log.open_files import OpenFiles
+from server.log.owner import Nobody, Owner, StorageFailed
 from server.log.producers import Batch, Origin, read_marker
 from server.log.reading import Found, Slice
+from server.log.sync import write_whole
 from server.log.txn_index import AbortedTxn
 from server.model.errors import ErrorCode, Rejected
 from server.model.log_settings import LogSettings
@@ -85,7 +87,7 @@ class Log(LogFolder):
         assert found is not None, path
         opened.topic, opened.partition = found.topic, found.partition
         if new:
-            opened._debt.new_folder()
+            opened.debt.new_folder()
         opened._read_topic_id()
         if topic_id is not None and opened.topic_id is None:
             opened.assign_topic_id(topic_id)
@@ -117,14 +119,9 @@ class Log(LogFolder):
         """Write partition.metadata. It is durable with the log's first sync, as the folder itself is."""
         path = f"{self.path}/{names.PARTITION_METADATA}"
         with self._storing():
-            file = self._disk.open(path, create=True)
-            try:
-                file.truncate(0)
-                file.pwritev([checkpoints.format_partition_metadata(topic_id)], 0)
-            finally:
-                file.close()
+            write_whole(self._disk, path, checkpoints.format_partition_metadata(topic_id))
         self.topic_id = topic_id
-        self._debt.add(path)
+        self.debt.add(path)
         self._changed = True
 
     # -- appending

@@ -10,10 +10,12 @@ from uuid import UUID
 
 from server.log import checkpoints, meta_properties, names
 from server.log.checkpoints import PartitionName
-from server.log.folder import LogFolder, StorageFailed
+from server.log.closing import close_all
+from server.log.folder import LogFolder
 from server.log.log import Log
 from server.log.meta_properties import MetaProperties, NotFormatted, UnusableDirectory
 from server.log.open_files import OpenFiles
+from server.log.owner import StorageFailed
 from server.model.errors import Rejected
 from server.model.ids import METADATA_TOPIC, DirectoryId
 from server.model.log_settings import LogSettings
@@ -211,8 +213,7 @@ class LogDir:
             self.offline = error.strerror or str(error)
             log.error("Log directory %s goes offline: %s", self.path, error)
             for each in self:
-                each.failed = True
-                each.close()
+                each.abandon()
             self._on_offline(self)
 
     def log_failed(self, log: LogFolder, error: OSError) -> None:
@@ -285,8 +286,7 @@ class LogDir:
         """Close every log; if all went well, leave the mark that the next start needs no recovery."""
         if self.offline is None:
             try:
-                for each in self:
-                    each.close()
+                close_all(self._disk, self)
                 if mark:
                     self.checkpoint()
                     self._disk.replace(

@@ -6,6 +6,7 @@ LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT = ".log", ".index", ".timeindex", ".
 SEGMENT_SUFFIXES = (LOG, INDEX, TIME_INDEX, TXN_INDEX)
 DELETED, CLEANED, SWAP = ".deleted", ".cleaned", ".swap"
 FOLDER_DELETED, FOLDER_FUTURE, FOLDER_STRAY = "-delete", "-future", "-stray"
+NEW = ".tmp"  # what a file is called before it has its content
 EPOCHS = "leader-epoch-checkpoint"
 PARTITION_METADATA = "partition.metadata"
 DIGITS = 20

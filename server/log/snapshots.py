@@ -4,6 +4,7 @@ import logging
 
 from server.log import names, producer_snapshot
 from server.log.producers import ProducerStates
+from server.log.sync import write_whole
 from server.ports import Disk
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,7 @@ def write(disk: Disk, folder: str, offset: int, producers: ProducerStates) -> st
     It may be torn by a crash until then: its CRC tells.
     """
     path = path_of(folder, offset)
-    file = disk.open(path, create=True)
-    try:
-        file.truncate(0)
-        file.pwritev([producer_snapshot.format(producers.rows())], 0)
-    finally:
-        file.close()
+    write_whole(disk, path, producer_snapshot.format(producers.rows()))
     return path
 
 

@@ -53,15 +53,26 @@ class SyncDebt:
         self._loose = []
         self._names = True
 
+    @property
+    def paths(self) -> list[str]:
+        """Every file that is owed."""
+        return [*self._loose, *(path for _, owed in self._rolled for path in owed)]
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders whose names are owed; the log's own first."""
+        return [self._folder, self._parent] if self._new else [self._folder]
+
     def __bool__(self) -> bool:
         return bool(self._rolled or self._loose or self._names)
 
     def pay(self, disk: Disk, more: Iterable[str]) -> None:
         """Sync everything owed, and `more`, here and now. Raises OSError."""
-        paths = [*self._loose, *more]
-        for _, owed in self._rolled:
-            paths += owed
-        sync_all(disk, paths, self._folders() if self._names else [])
+        sync_all(disk, [*self.paths, *more], self.folders if self._names else [])
+        self.paid()
+
+    def paid(self) -> None:
+        """Everything owed was synced."""
         self._rolled, self._loose, self._names, self._new = [], [], False, False
         self._generation += 1
 
@@ -84,10 +95,17 @@ class SyncDebt:
             done(rolled[-1][0] if generation == self._generation else -1, error)
 
         self._running = True
-        return SyncJob(disk, paths, self._folders(), finished)
+        return SyncJob(disk, paths, self.folders, finished)
 
-    def _folders(self) -> list[str]:
-        return [self._folder, self._parent] if self._new else [self._folder]
+
+def write_whole(disk: Disk, path: str, data: bytes) -> None:
+    """Make a file hold `data`, without a sync: a crash may tear it."""
+    file = disk.open(path, create=True)
+    try:
+        file.truncate(0)
+        file.pwritev([data], 0)
+    finally:
+        file.close()
 
 
 def sync_all(disk: Disk, paths: Iterable[str], folders: Iterable[str]) -> None:

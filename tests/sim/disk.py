@@ -227,6 +227,17 @@ class MemoryDisk:
         while self._unsynced and self._unsynced[0].durable:
             self._durable.apply(self._unsynced.pop(0))
 
+    def sync_volume(self, path: str) -> None:
+        volume = self._volume_of(path)
+        mine = [name for name in sorted(self._names.nodes) if self._volume_of(name) == volume]
+        for name in mine:
+            inode = self._names.nodes[name]
+            if inode is not None:
+                self.sync(inode, name)
+        for name in mine:
+            if self.is_dir(name):
+                self.sync_dir(name)
+
     def usage(self, path: str) -> tuple[int, int]:
         volume = self._volume_of(path)
         return self._volumes[volume], max(0, self._volumes[volume] - self._used(volume))
