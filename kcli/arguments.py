@@ -20,12 +20,14 @@ from typing import Any
 import click
 
 from kcli import client, manners, options
-from kcli.client import Admin
 from kcli.errors import Failure, Usage
 from kcli.manners import Given
 
 Body = Callable[..., Any]
 FILE_PREFIX = "@"
+OLD_CONFIG = (
+    "Option --config has been deprecated and will be removed in a future version. Use --command-config instead."
+)
 
 
 class _Words(manners.Manners):
@@ -129,8 +131,12 @@ def bootstrap(body: Body) -> Body:
         bootstrap_controller: str | None,
         command_config: str | None,
         command_property: tuple[str, ...],
+        config: str | None = None,
         **rest: Any,
     ) -> Any:
+        if config is not None:
+            options.notice(OLD_CONFIG)
+            command_config = command_config or config
         above = click.get_current_context().parent
         outer = above.params if above else {}
         servers = bootstrap_server or outer.get("bootstrap_server")
@@ -147,6 +153,11 @@ def bootstrap(body: Body) -> Body:
 
     functools.update_wrapper(framed, body)
     return _connection(framed)
+
+
+def old_config(body: Body) -> Body:
+    """Add --config, the name that --command-config had before Kafka 4.2, to a body of `bootstrap`."""
+    return click.option("--config", metavar="FILE", help="Old name of --command-config.")(body)
 
 
 def bootstrap_of_group(body: Body) -> Body:
@@ -180,6 +191,3 @@ def _lines(path: str) -> list[str]:
             return file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise Usage(f"Could not read arguments from file '{path}'") from error
-
-
-__all__ = ["Admin", "Tool", "Tools", "bootstrap", "bootstrap_of_group"]

@@ -206,3 +206,25 @@ class Credential(NamedTuple):
     stored_key: bytes
     server_key: bytes
     iterations: int
+
+
+class LogDir(NamedTuple):
+    """What is at a log directory's place: `kind` is missing, file, empty (not formatted), formatted or broken.
+
+    meta   what a formatted one says
+    error  what is wrong with a broken one's meta.properties
+    """
+
+    path: str
+    kind: str
+    meta: Meta | None = None
+    error: str = ""
+
+
+class LocalNode(NamedTuple):
+    """A node of a local cluster. A port is None for a role that it has not."""
+
+    id: int
+    roles: tuple[str, ...]
+    port: int | None
+    controller_port: int | None

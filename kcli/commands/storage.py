@@ -9,9 +9,8 @@ import click
 
 from kcli import arguments, options
 from kcli.errors import Failure
-from kcli.model import Credential, FirstVoter, Level, Meta
+from kcli.model import Credential, FirstVoter, Level, LogDir, Meta
 from kcli.plan import storage as plan
-from kcli.plan.storage import Found
 from kcli.render import storage as render
 from kcli.report import Report
 
@@ -113,7 +112,7 @@ def _formatted(
     voters: Sequence[FirstVoter],
     levels: Sequence[Level],
     credentials: Sequence[Credential],
-    found: Sequence[Found],
+    found: Sequence[LogDir],
     ignore_formatted: bool,
 ) -> Report:
     """Format the directories that are not; those that are files are left out with a word."""
@@ -201,19 +200,19 @@ def _voters(node: "Node", standalone: bool, initial: str | None) -> tuple[FirstV
     return (FirstVoter(node.id, node.controllers[0].host, node.controllers[0].port, new_id()),)
 
 
-def _found(path: str) -> Found:
+def _found(path: str) -> LogDir:
     """Look at a log directory."""
     from kcli.formats import storage as files
 
     path = path.rstrip("/") or "/"
     if not os.path.exists(path):
-        return Found(path, "missing")
+        return LogDir(path, "missing")
     if not os.path.isdir(path):
-        return Found(path, "file")
+        return LogDir(path, "file")
     try:
         meta = files.read_meta(path)
     except OSError as error:
-        return Found(path, "broken", error=error.strerror or str(error))
+        return LogDir(path, "broken", error=error.strerror or str(error))
     except Failure as failure:
-        return Found(path, "broken", error=failure.message)
-    return Found(path, "formatted", meta) if meta else Found(path, "empty")
+        return LogDir(path, "broken", error=failure.message)
+    return LogDir(path, "formatted", meta) if meta else LogDir(path, "empty")

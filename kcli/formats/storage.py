@@ -58,6 +58,11 @@ def node(path: str) -> Node:
         raise Setup(f"Cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise Setup(f"Cannot read {path}: it is not UTF-8 text") from error
+    return parsed(text, path)
+
+
+def parsed(text: str, path: str) -> Node:
+    """Read a server.properties' text; `path` is for what is said about it. Raises Failure."""
     try:
         config = node_config.load(text, path)
     except node_config.ConfigError as error:

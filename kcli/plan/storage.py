@@ -8,10 +8,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from kcli.errors import Failure
-from kcli.model import Credential, FirstVoter, Meta
+from kcli.model import Credential, FirstVoter, LogDir, Meta
 
 STATIC_AND_DYNAMIC = (
     "You cannot specify controller.quorum.voters and format the node with --initial-controllers or --standalone. If "
@@ -37,19 +36,6 @@ PASSWORD_KEYS = ("name", "salt", "iterations", "password", "saltedpassword")
 
 DATA, METADATA = "data directory", "metadata directory"
 DYNAMIC, DYNAMIC_VOTER = "dynamic metadata directory", "dynamic metadata voter directory"
-
-
-class Found(NamedTuple):
-    """What is at a directory's place: `kind` is missing, file, empty (not formatted), formatted or broken.
-
-    meta   what a formatted one says
-    error  what is wrong with a broken one's meta.properties
-    """
-
-    path: str
-    kind: str
-    meta: Meta | None = None
-    error: str = ""
 
 
 def levels(texts: Iterable[str]) -> dict[str, int]:
@@ -149,7 +135,7 @@ def kind_of(directory: str, metadata_directory: str, node: int, voters: Sequence
     return DYNAMIC_VOTER if any(voter.id == node for voter in voters) else DYNAMIC
 
 
-def check_formatted(found: Iterable[Found], cluster_id: str, node: int) -> None:
+def check_formatted(found: Iterable[LogDir], cluster_id: str, node: int) -> None:
     """Whether what is formatted already belongs to this node of this cluster. Raises Failure."""
     owners: dict[str, str] = {}
     for each in found:
@@ -169,7 +155,7 @@ def check_formatted(found: Iterable[Found], cluster_id: str, node: int) -> None:
             raise Failure(f"Duplicate directory ID {own} found. It was the ID of {owners[own]}, but also of {path}")
 
 
-def problems(found: Iterable[Found]) -> tuple[str, ...]:
+def problems(found: Iterable[LogDir]) -> tuple[str, ...]:
     """What is wrong with a node's directories, in the words of `info`."""
     told = []
     first: Meta | None = None

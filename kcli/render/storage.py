@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kcli.model import Credential, Level, Meta
-from kcli.plan.storage import Found
+from kcli.model import Credential, Level, LogDir, Meta
 
 METADATA_VERSION = "metadata.version"
 
@@ -46,7 +45,7 @@ def formatted_data(
     }
 
 
-def info(found: Sequence[Found], problems: Sequence[str]) -> str:
+def info(found: Sequence[LogDir], problems: Sequence[str]) -> str:
     """What `info` prints: the directories that are there, what the first formatted one says, what is wrong."""
     if not found:
         return "No directories specified.\n"
@@ -60,7 +59,7 @@ def info(found: Sequence[Found], problems: Sequence[str]) -> str:
     return "".join(parts)
 
 
-def info_data(found: Sequence[Found], problems: Sequence[str]) -> object:
+def info_data(found: Sequence[LogDir], problems: Sequence[str]) -> object:
     return {
         "directories": [
             {"directory": each.path, "state": each.kind, "directoryId": each.meta.directory_id if each.meta else None}
@@ -95,7 +94,7 @@ def _listed(words: str, endings: tuple[str, str], lines: Sequence[str]) -> str:
     return f"{words}{endings[len(lines) > 1]}:\n" + "".join(f"  {line}\n" for line in lines) + "\n"
 
 
-def _first(found: Iterable[Found]) -> Meta | None:
+def _first(found: Iterable[LogDir]) -> Meta | None:
     return next((each.meta for each in found if each.meta), None)
 
 

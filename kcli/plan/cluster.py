@@ -1,0 +1,137 @@
+"""The shape of a local cluster: its nodes, their roles, ports and server.properties.
+
+Node i is a broker if i < brokers, a controller if i < controllers. Broker i listens at port P + i; its controller
+listens at P + i + 10000 where that is free, else at any free port, which its server.properties names.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from kcli.errors import Failure
+from kcli.model import LocalNode as Node
+
+HOST = "localhost"
+DEFAULT_PORT = 9092
+CONTROLLER_OFFSET = 10_000
+LAST_PORT = 65_535
+MAX_CONTROLLERS = 3
+# The server runs quorums of one voter and no brokers beside it: this is the one place to lift.
+MAX_NODES = 1
+BROKER, CONTROLLER = "broker", "controller"
+
+# What makes a node the one it is in its cluster, and must not be set from outside.
+OWN = frozenset(
+    {
+        "process.roles", "node.id", "broker.id", "controller.quorum.voters", "controller.quorum.bootstrap.servers",
+        "listeners", "advertised.listeners", "controller.listener.names", "inter.broker.listener.name",
+        "listener.security.protocol.map", "log.dir", "log.dirs", "metadata.log.dir",
+    }
+)  # fmt: skip
+
+
+def address(node: Node) -> tuple[str, int]:
+    """Where it answers first: the broker's port, else the controller's."""
+    port = node.port or node.controller_port
+    assert port is not None
+    return HOST, port
+
+
+def settings(texts: Sequence[str]) -> dict[str, str]:
+    """Read --config's key=value texts. Raises Failure for one that is none, or that is not the user's to set."""
+    found = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise Failure(f"--config {text}: not a setting", "Write it as NAME=VALUE.")
+        if name in OWN:
+            raise Failure(f"--config {text}: {name} is what kcli cluster sets itself, for each node")
+        found[name] = value
+    return found
+
+
+def layout(brokers: int, controllers: int | None, port: int, free: Callable[[int], int]) -> tuple[Node, ...]:
+    """The nodes of a new cluster.
+
+    controllers  None: one for each broker, three at most
+    free         the port that was asked for if it is free, else another
+    Raises Failure: numbers that make no cluster.
+    """
+    if controllers is None:
+        controllers = min(MAX_CONTROLLERS, brokers)
+    for count, named in ((brokers, "--brokers"), (controllers, "--controllers")):
+        if count < 1:
+            raise Failure(f"{named} {count}: a cluster has at least one.")
+    nodes = max(brokers, controllers)
+    if nodes > MAX_NODES:
+        raise Failure(
+            f"A cluster of {nodes} nodes is not built yet: the servers of this version run alone.",
+            "Clusters of several nodes come with the next version. Now: kcli cluster up",
+        )
+    if not 0 < port <= LAST_PORT - brokers + 1:
+        raise Failure(f"--port {port}: the brokers' ports are {port} to {port + brokers - 1}, of {LAST_PORT} at most.")
+    made = []
+    for node in range(nodes):
+        roles = [(BROKER, node < brokers), (CONTROLLER, node < controllers)]
+        wanted = port + node + CONTROLLER_OFFSET
+        made.append(
+            Node(
+                node,
+                tuple(role for role, has in roles if has),
+                port + node if node < brokers else None,
+                free(wanted if wanted <= LAST_PORT else 0) if node < controllers else None,
+            )
+        )
+    return tuple(made)
+
+
+def properties(nodes: Sequence[Node], node: Node, data: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """The settings of one node; `extra` are the user's and win over defaults for small clusters."""
+    listeners = [("PLAINTEXT", node.port), ("CONTROLLER", node.controller_port)]
+    brokers = sum(BROKER in each.roles for each in nodes)
+    copies = str(min(3, brokers))
+    in_sync = str(min(2, brokers))
+    told = {
+        "process.roles": ",".join(node.roles),
+        "node.id": str(node.id),
+        "controller.quorum.voters": ",".join(
+            f"{each.id}@{HOST}:{each.controller_port}" for each in nodes if each.controller_port is not None
+        ),
+        "listeners": ",".join(f"{name}://{HOST}:{port}" for name, port in listeners if port is not None),
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": data,
+        "default.replication.factor": copies,
+        "offsets.topic.replication.factor": copies,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
+    }
+    return told | dict(extra)
+
+
+def read(told: Mapping[str, str]) -> Node:
+    """Read a node back from its settings. Raises ValueError, KeyError: they are not such as `properties` makes."""
+    ports = {}
+    for listener in told["listeners"].split(","):
+        name, _, rest = listener.partition("://")
+        ports[name] = int(rest.rpartition(":")[2])
+    roles = tuple(told["process.roles"].split(","))
+    return Node(int(told["node.id"]), roles, ports.get("PLAINTEXT"), ports.get("CONTROLLER"))
+
+
+def bootstrap(nodes: Sequence[Node]) -> str:
+    """The addresses that clients begin with."""
+    return ",".join(f"{HOST}:{node.port}" for node in nodes if node.port is not None)
+
+
+def check_same(nodes: Sequence[Node], brokers: int | None, controllers: int | None, port: int | None) -> None:
+    """Whether the cluster that is there is the one that was asked for. Raises Failure."""
+    first = min((node.port for node in nodes if node.port is not None), default=None)
+    for name, asked, found in (
+        ("--brokers", brokers, sum(BROKER in node.roles for node in nodes)),
+        ("--controllers", controllers, sum(CONTROLLER in node.roles for node in nodes)),
+        ("--port", port, first),
+    ):
+        if asked is not None and asked != found:
+            raise Failure(
+                f"{name} {asked}: the cluster that is there has {found}.",
+                "Remove it first (kcli cluster down; kcli cluster wipe), or make another one with --dir.",
+            )
