@@ -61,7 +61,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self._task is not None:
-            self._task.cancel()  # nobody is left to wait for it
+            # Nobody is left to wait for it. It may not have begun yet, and must, to clean up behind itself.
+            asyncio.get_running_loop().call_soon(self._task.cancel)
         self._answers.clear()
         self._view = memoryview(b"")
         self._start = self._end = 0

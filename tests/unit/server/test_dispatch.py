@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import logging
 from collections.abc import Awaitable
+from random import Random
 from typing import Any, cast
 
 import pytest
@@ -17,10 +18,19 @@ from server.replication.sessions import Sessions
 from server.wire import api, frames
 from server.wire.frames import RequestHeader
 from server.wire.messages.api_versions import ApiVersionsRequest
+from server.wire.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
+from server.wire.messages.describe_log_dirs import DescribableLogDirTopic, DescribeLogDirsRequest
+from server.wire.messages.describe_producers import DescribeProducersRequest, TopicRequest
 from server.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from server.wire.messages.index import APIS
 from server.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
+from server.wire.messages.offset_for_leader_epoch import (
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopic,
+)
 from server.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from tests.support.data_plane import DataPlane
 from tests.unit.server.handlers.worlds import plane, run
 
 DATA_PLANE = (0, 1, 2, 18, 21, 23, 35, 61)
@@ -178,16 +188,8 @@ def test_a_request_cut_anywhere_ends_the_connection(key: int) -> None:
     async def main() -> None:
         p = plane(a=1)
         service = p.connect()
-        stem = APIS[key][1]
-        module = importlib.import_module(f"server.wire.messages.{APIS[key][0]}")
-        requests = {
-            0: produce("a", p.batch(b"x")),
-            1: fetch("a"),
-            2: ListOffsetsRequest(-1, topics=[ListOffsetsTopic("a", [ListOffsetsPartition(0)])]),
-            18: ApiVersionsRequest("name", "1"),
-        }
         _, version = TABLE[key].versions
-        whole = bytes(framed(key, version, requests.get(key) or getattr(module, f"{stem}Request")()))
+        whole = bytes(framed(key, version, some_request(p, key)))
         for end in range(8, len(whole)):
             told = disconnected(service, whole[:end])
             assert told.startswith(f"{TABLE[key].handler} version {version}: "), told
@@ -258,3 +260,48 @@ def test_a_controllers_listener_serves_what_is_the_controllers() -> None:
 
 def test_versions_are_advertised_as_the_table_has_them() -> None:
     assert dispatch.advertised(BROKER)[22] == (0, 5), "version 6 is unstable in Kafka 4.3"
+
+
+@pytest.mark.parametrize("key", DATA_PLANE)
+def test_damaged_requests_are_answered_or_end_the_connection(key: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a peer sends: no bug is met, no other connection notices, nothing is left waiting for ever."""
+
+    async def main() -> None:
+        rng = Random(key)
+        p = plane(a=1)
+        service = p.connect()
+        low, high = TABLE[key].versions
+        for _ in range(400):
+            version = rng.randint(low, high)
+            frame = bytearray(framed(key, version, some_request(p, key)))
+            for _ in range(rng.randint(1, 4)):
+                frame[rng.randrange(8, len(frame))] = rng.choice([0, 1, 2, 127, 128, 255, rng.randrange(256)])
+            try:
+                answer = service(memoryview(frame[: rng.choice([len(frame), rng.randrange(8, len(frame))])]))
+            except Disconnect:
+                continue
+            p.broker.writes.flush()
+            settled = answer.settle() if isinstance(answer, AfterWrite) else answer
+            if settled is not None and not isinstance(settled, list):
+                asyncio.get_running_loop().call_soon(asyncio.ensure_future(settled).cancel)
+                await asyncio.sleep(0)
+        assert ask(service, 18, 3, ApiVersionsRequest("a", "1")).error_code == 0
+
+    with caplog.at_level(logging.ERROR):
+        run(main)
+    assert caplog.messages == []
+
+
+def some_request(p: DataPlane, key: int) -> Any:
+    module = importlib.import_module(f"server.wire.messages.{APIS[key][0]}")
+    requests = {
+        0: produce("a", p.batch(b"x")),
+        1: fetch("a", wait_ms=1, session_epoch=0),
+        2: ListOffsetsRequest(-1, topics=[ListOffsetsTopic("a", [ListOffsetsPartition(0)])]),
+        18: ApiVersionsRequest("name", "1"),
+        21: DeleteRecordsRequest([DeleteRecordsTopic("a", [DeleteRecordsPartition(0, -1)])], 1000),
+        23: OffsetForLeaderEpochRequest(topics=[OffsetForLeaderTopic("a", [OffsetForLeaderPartition(0)])]),
+        35: DescribeLogDirsRequest([DescribableLogDirTopic("a", [0])]),
+        61: DescribeProducersRequest([TopicRequest("a", [0])]),
+    }
+    return requests.get(key) or getattr(module, f"{APIS[key][1]}Request")()
