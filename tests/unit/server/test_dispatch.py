@@ -109,6 +109,20 @@ def test_what_is_produced_is_fetched_by_the_next_frame_of_the_same_read(version:
     run(main)
 
 
+def test_nothing_keeps_a_view_of_the_receive_buffer_once_it_is_written() -> None:
+    async def main() -> None:
+        p = plane(a=1)
+        service = p.connect()
+        for _ in range(3):
+            received = bytearray(framed(0, 9, produce("a", p.batch(b"x"))))
+            answer = service(memoryview(received))
+            p.broker.writes.flush()
+            received.append(0)  # raises BufferError while there is a view
+            assert answer is not None
+
+    run(main)
+
+
 def test_acks_0_has_no_answer() -> None:
     async def main() -> None:
         p = plane(a=1)

@@ -167,6 +167,8 @@ def test_a_leader_notes_where_its_epoch_begins() -> None:
         world.become(registered(epoch=2, partition_epoch=1))
         world.append(2)
         assert p.log.epochs.entries == [(0, 0), (2, 3)]
+        world.become(registered(epoch=4, partition_epoch=2))
+        assert p.log.epochs.end_offset_for(4) == (4, 5), "before it has written anything"
 
     run(main)
 

@@ -440,9 +440,12 @@ def test_connections_have_a_limit(caplog: pytest.LogCaptureFixture) -> None:
 def test_connections_of_one_address_have_a_limit() -> None:
     async def main() -> None:
         world = World(max_connections_per_ip=1)
-        assert not world.connect("10.0.0.1").closed
+        first = world.connect("10.0.0.1")
+        assert not first.closed
         assert world.connect("10.0.0.1").closed
         assert not world.connect("10.0.0.2").closed
+        first.abort()
+        assert not world.connect("10.0.0.1").closed
 
     run(main)
 
