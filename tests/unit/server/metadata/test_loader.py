@@ -68,7 +68,7 @@ def test_the_delta_of_a_snapshot_is_against_what_was_there_before() -> None:
     old, new = TopicId(UUID(int=501)), TopicId(UUID(int=502))
     kept = TopicId(UUID(int=503))
     loader = Loader()
-    first = [r.TopicRecord("old", old), r.PartitionRecord(0, old), r.TopicRecord("kept", kept)]
+    first: list[r.Record] = [r.TopicRecord("old", old), r.PartitionRecord(0, old), r.TopicRecord("kept", kept)]
     loader.batch(0, 1, 1, [*first, r.PartitionRecord(0, kept), setting("1")])
     was = loader.image.topics["old"]
     delta, image = loader.snapshot(
