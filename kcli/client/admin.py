@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from kcli.client import values
+from kcli.client import configs, values
 from kcli.client.port import PAGE
-from kcli.client.wire import UNSUPPORTED_VERSION, Broken, Clock, Silence, Wire
+from kcli.client.wire import UNSUPPORTED_VERSION, Broken, Clock, Reader, Silence, Wire
 from kcli.errors import Refused, Setup, Unreachable
 from kcli.model import (
     Broker,
@@ -136,14 +136,11 @@ class KafkaAdmin:
             {"resource_type": KINDS[one.kind], "resource_name": one.name, "configuration_keys": keys}
             for one in resources
         ]
-        answer = self._ask("DescribeConfigs", resources=asked, include_synonyms=synonyms, include_documentation=False)
-        rows = {(row.resource_type, row.resource_name): row for row in answer.results}
-        found: dict[Resource, tuple[Setting, ...] | Refused] = {}
-        for one in resources:
-            row = rows[KINDS[one.kind], one.name]
-            wanted = row.configs if defaults is None else [c for c in row.configs if values.tells(c, defaults)]
-            found[one] = values.refused(row) or tuple(map(values.setting, wanted))
-        return found
+        fields = {"resources": asked, "include_synonyms": synonyms, "include_documentation": False}
+        reader = Reader(configs.VERSION, lambda body: configs.of_bytes(body, defaults))
+        answer = self._ask("DescribeConfigs", reader, **fields)
+        told: configs.Told = answer if isinstance(answer, dict) else configs.of_message(answer, defaults)
+        return {one: told[KINDS[one.kind], one.name] for one in resources}
 
     def incremental_alter_configs(
         self, changes: Mapping[Resource, Sequence[SettingChange]], *, validate_only: bool = False
@@ -231,13 +228,13 @@ class KafkaAdmin:
         values.raise_if_refused(answer)
         return answer
 
-    def _ask(self, name: str, **fields: Any) -> Any:
+    def _ask(self, name: str, reader: Reader | None = None, /, **fields: Any) -> Any:
         """Ask something that changes nothing: again elsewhere, or once more here if the connection broke."""
         deadline = self._clock() + self._call_ms / 1000
         tried, addresses = 0, len(self._connection.bootstrap)
         while True:
             try:
-                return self._connected().call(name, fields, self._seconds(deadline))
+                return self._connected().call(name, fields, self._seconds(deadline), reader)
             except (Broken, Silence) as error:
                 self._close()
                 tried += 1

@@ -5,24 +5,13 @@ The messages are kafka-python's, so they are `Any` here.
 
 import base64
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from kcli.errors import Refused
-from kcli.model import ZERO_ID, NewTopic, Partition, Replica, Setting, Synonym, Topic
+from kcli.model import ZERO_ID, NewTopic, Partition, Replica, Topic
 
 UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 3, 100
-DEFAULT_SOURCE = 5
-SOURCES = {
-    1: "DYNAMIC_TOPIC_CONFIG",
-    2: "DYNAMIC_BROKER_CONFIG",
-    3: "DYNAMIC_DEFAULT_BROKER_CONFIG",
-    4: "STATIC_BROKER_CONFIG",
-    5: "DEFAULT_CONFIG",
-    6: "DYNAMIC_BROKER_LOGGER_CONFIG",
-    7: "DYNAMIC_CLIENT_METRICS_CONFIG",
-    8: "DYNAMIC_GROUP_CONFIG",
-}
 
 
 def uuid_of(text: str) -> Any:
@@ -83,23 +72,6 @@ def _partition(row: Any) -> Partition:
         tuple(row.last_known_elr or ()) if described else None,
         row.leader_epoch,
         tuple(row.offline_replicas or ()),
-    )
-
-
-def tells(row: Any, defaults: Collection[str]) -> bool:
-    """Whether somebody set this setting, or it is wanted although nobody did."""
-    return row.config_source != DEFAULT_SOURCE or row.name in defaults
-
-
-def setting(row: Any) -> Setting:
-    """A setting of DescribeConfigs."""
-    return Setting(
-        row.name,
-        row.value,
-        SOURCES.get(row.config_source, "UNKNOWN"),
-        bool(row.is_sensitive),
-        bool(row.read_only),
-        tuple(Synonym(s.name, s.value, SOURCES.get(s.source, "UNKNOWN")) for s in row.synonyms or ()),
     )
 
 

@@ -11,7 +11,7 @@ import struct
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from kcli import sockets
 from kcli.errors import Refused, Unreachable
@@ -29,6 +29,13 @@ class Silence(Unreachable):
 
 class Broken(Unreachable):
     """The connection ended in the middle of a call."""
+
+
+class Reader(NamedTuple):
+    """How to read the body of an answer of one version, where kafka-python's way takes too long."""
+
+    version: int
+    read: Callable[[bytes], Any]
 
 
 class Wire:
@@ -58,8 +65,8 @@ class Wire:
         newest = min(high, request.max_version)
         return newest if newest >= max(low, request.min_version) else None
 
-    def call(self, name: str, fields: Mapping[str, Any], timeout_s: float) -> Any:
-        """Send a request and return its answer, a message of kafka-python.
+    def call(self, name: str, fields: Mapping[str, Any], timeout_s: float, reader: "Reader | None" = None) -> Any:
+        """Send a request and return its answer: a message of kafka-python, or what `reader` makes of its version.
 
         raises  Refused(UNSUPPORTED_VERSION): the broker does not know the request
                 Silence, Broken: no answer in time, or none at all
@@ -68,11 +75,16 @@ class Wire:
         version = self.version(name)
         if version is None:
             raise Refused(UNSUPPORTED_VERSION, f"The broker at {self.named} does not support {name}")
-        body = filled(request, fields).encode(version=version)
+        asked = filled(request, fields).encode(version=version)
         flexible = response.flexible_version_q(version)
-        answer = self._exchange(request.API_KEY, version, body, timeout_s, name, tagged=flexible)
+        answer = self._exchange(request.API_KEY, version, asked, timeout_s, name, tagged=flexible)
         try:
-            return response.decode(answer[_tags_end(answer) :] if flexible else answer, version=version)
+            body = answer[_tags_end(answer) :] if flexible else answer
+            return (
+                reader.read(bytes(body))
+                if reader and reader.version == version
+                else response.decode(body, version=version)
+            )
         except (struct.error, IndexError, ValueError) as error:
             raise Unreachable(
                 f"The broker at {self.named} sent an answer to {name} that cannot be read: {error}"
