@@ -6,14 +6,21 @@ Source: KIP-951.
 from uuid import UUID
 
 from server.broker.broker import Broker
-from server.metadata.image import Partition as Registration
-from server.model.ids import NodeId, TopicId
+from server.model.errors import ErrorCode
+from server.model.ids import LeaderEpoch, NodeId, TopicId
 
 
-def registration(broker: Broker, topic: str | UUID, index: int) -> Registration | None:
+STALE = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
+
+
+def leader_to_tell(broker: Broker, topic: str | UUID, index: int, code: ErrorCode) -> tuple[NodeId, LeaderEpoch] | None:
+    """The leader and its epoch, if `code` is an error after which a client looks for another one."""
+    if code not in STALE:
+        return None
     image = broker.image
     found = image.topics.get(topic) if isinstance(topic, str) else image.topic_of(TopicId(topic))
-    return None if found is None else found.partitions.get(index)
+    registration = None if found is None else found.partitions.get(index)
+    return None if registration is None else (registration.leader, registration.leader_epoch)
 
 
 def end_point(broker: Broker, listener: str, node: NodeId) -> tuple[str, int, str | None] | None:

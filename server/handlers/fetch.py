@@ -18,7 +18,7 @@ from uuid import UUID
 
 from server.broker.broker import Broker
 from server.broker.context import Context
-from server.broker.leaders import end_point, registration
+from server.broker.leaders import end_point, leader_to_tell
 from server.broker.partition import Partition
 from server.broker.waiters import Poll
 from server.model.errors import ErrorCode, Rejected
@@ -38,7 +38,6 @@ from server.wire.messages.fetch import (
 RESPONSE_BYTES = 16 * 1024 * 1024  # held for one client at a time; more than this, it gets with its next request
 FIRST_ID_VERSION, FIRST_STATE_VERSION = 13, 15
 READ_COMMITTED = 1
-STALE = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
 
 
 @dataclass(slots=True)
@@ -94,9 +93,9 @@ def _read(broker: Broker, request: FetchRequest, plan: Plan, limit: int, *, by_i
             reading.must_answer |= row.diverging_epoch.epoch >= 0
         except Rejected as e:
             row = PartitionData(tracked.want.partition, e.code, -1, aborted_transactions=None, records=b"")
-            known = registration(broker, topic, tracked.want.partition) if e.code in STALE else None
-            if known is not None:
-                row.current_leader = LeaderIdAndEpoch(known.leader, known.leader_epoch)
+            leader = leader_to_tell(broker, topic, tracked.want.partition, e.code)
+            if leader is not None:
+                row.current_leader = LeaderIdAndEpoch(*leader)
             reading.must_answer = True
         reading.rows.append(row)
     return reading

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from server.broker.broker import Broker
 from server.broker.context import Context
-from server.broker.leaders import end_point, registration
+from server.broker.leaders import end_point, leader_to_tell
 from server.broker.partition import Partition
 from server.broker.waiters import Acks
 from server.log.log import Origin
@@ -44,7 +44,6 @@ ALL = -1
 ATTRIBUTES_AT = 22  # the low byte of a batch's attributes
 FIRST_ZSTD_VERSION = 7
 FIRST_ID_VERSION = 13
-STALE = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
 
 
 class Staged(NamedTuple):
@@ -147,10 +146,10 @@ def _refused(
     row = PartitionProduceResponse(index, error.code, -1, error_message=error.message)
     if isinstance(error, RecordsRejected):
         row.record_errors = [BatchIndexAndErrorMessage(at, message) for at, message in error.record_errors]
-    known = registration(broker, topic, index) if error.code in STALE else None
-    if known is not None:
-        row.current_leader = LeaderIdAndEpoch(known.leader, known.leader_epoch)
-        _name(broker, ctx, known.leader, response)
+    leader = leader_to_tell(broker, topic, index, error.code)
+    if leader is not None:
+        row.current_leader = LeaderIdAndEpoch(*leader)
+        _name(broker, ctx, leader[0], response)
     return row
 
 

@@ -1,132 +1,14 @@
-"""One connection: frames in, answers out, in order, within limits. On a loop in virtual time, over a fake transport."""
+"""One connection: frames in, answers out, in order. On a loop in virtual time, over a fake transport."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from struct import pack
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from server.net import limits
-from server.net.answers import AfterWrite, Answer, Bytes, Disconnect, Peer, Settled
+from server.net.answers import Answer, Disconnect, Peer, Settled
 from server.net.connection import Connection
-from server.net.limits import READ_MAX_BYTES, READ_MIN_BYTES, Limits
-from server.net.registry import Registry
-from tests.sim.loop import simulate
-
-
-def frame(body: bytes) -> bytes:
-    return pack(">i", len(body)) + body
-
-
-class Wire(asyncio.Transport):
-    """A transport whose peer the test is: `send` to the connection, read what it `sent`."""
-
-    def __init__(self, protocol: Connection, host: str = "10.0.0.1") -> None:
-        super().__init__(extra={"peername": (host, 4711)})
-        self.protocol, self.writes = protocol, list[bytes]()
-        self.reading, self.closed, self.aborted = True, False, False
-        protocol.connection_made(self)
-
-    @property
-    def sent(self) -> bytes:
-        return b"".join(self.writes)
-
-    def send(self, data: bytes, at_a_time: int = 1 << 30) -> None:
-        """Give the connection `data`, as much at a time as it takes; what comes while it does not read is lost."""
-        while data and self.reading and not self.closed:
-            room = self.protocol.get_buffer(-1)
-            assert len(room) > 0, "a connection that reads must have room"
-            taken = min(len(room), len(data), at_a_time)
-            room[:taken] = data[:taken]
-            data = data[taken:]
-            self.protocol.buffer_updated(taken)
-        self.unread = data
-
-    def write(self, data: Any) -> None:
-        self.writes.append(bytes(data))
-
-    def writelines(self, list_of_data: Iterable[Any]) -> None:
-        self.writes.append(b"".join(map(bytes, list_of_data)))
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        assert (high, low) == (limits.UNSENT_HIGH_BYTES, limits.UNSENT_LOW_BYTES)
-
-    def pause_reading(self) -> None:
-        assert self.reading
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        assert not self.reading
-        self.reading = True
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = self.aborted = True
-        self.protocol.connection_lost(None)
-
-
-class Later(AfterWrite[Settled]):
-    def __init__(self, settle: Callable[[], Settled]) -> None:
-        self._settle = settle
-
-    def settle(self) -> Settled:
-        return self._settle()
-
-
-class World:
-    """A service that does what the frame says, and remembers what happened in `events`."""
-
-    def __init__(self, **given: int) -> None:
-        self.registry = Registry(Limits(**given))
-        self.events: list[str] = []
-        self.later: dict[str, asyncio.Future[Bytes]] = {}
-        self.answers: dict[str, Callable[[], Answer]] = {}
-
-    def connect(self, host: str = "10.0.0.1") -> Wire:
-        return Wire(Connection(self.registry, lambda peer: self.serve, self.flush), host)
-
-    def flush(self) -> None:
-        if self.events and self.events[-1] != "flush":
-            self.events.append("flush")
-
-    def serve(self, request: memoryview) -> Answer:
-        text = bytes(request).decode()
-        self.events.append(text if len(text) < 20 else f"{text[0]}*{len(text)}")
-        if text in self.answers:
-            return self.answers[text]()
-        return [text.upper().encode(), b";"]
-
-    def wait(self, name: str) -> Callable[[], Awaitable[Bytes | None]]:
-        async def until_told() -> Bytes | None:
-            told: asyncio.Future[Bytes] = asyncio.get_running_loop().create_future()
-            self.later[name] = told
-            return await told
-
-        return until_told
-
-    def replicate(self, name: str) -> Callable[[], AfterWrite[Settled]]:
-        def settle() -> Settled:
-            self.events.append(f"settle {name}")
-            self.later[name] = asyncio.get_running_loop().create_future()
-            return self.later[name]
-
-        return lambda: Later(settle)
-
-
-def run(main: Callable[[], Awaitable[None]]) -> None:
-    async def body() -> None:
-        await main()
-
-    simulate(body())
-
-
-async def turn(n: int = 3) -> None:
-    for _ in range(n):
-        await asyncio.sleep(0)
+from tests.unit.server.net.wires import Later, Wire, World, frame, run, turn
 
 
 def test_all_frames_of_a_read_are_served_and_answered_by_one_write() -> None:
@@ -216,50 +98,6 @@ def test_not_more_than_so_many_answers_wait_for_replication() -> None:
     run(main)
 
 
-def test_a_large_frame_grows_the_buffer_as_it_comes_and_the_buffer_shrinks_when_no_more_come() -> None:
-    async def main() -> None:
-        world = World(connections_max_idle_ms=8_000)
-        wire = world.connect()
-        body = b"z" * 3_000_000
-        wire.send(frame(body)[:100_000], 10_000)
-        assert len(wire.protocol.get_buffer(-1)) < 200_000, "a length field alone takes no memory"
-        wire.send(frame(body)[100_000:], 10_000)
-        assert wire.sent == body.upper() + b";"
-        await asyncio.sleep(2.5)
-        assert len(wire.protocol.get_buffer(-1)) == READ_MIN_BYTES
-
-    run(main)
-
-
-def test_a_busy_connection_reads_more_at_a_time() -> None:
-    async def main() -> None:
-        wire = World().connect()
-        wire.send(frame(b"x" * 1000) * 2_000)
-        assert len(wire.protocol.get_buffer(-1)) > READ_MAX_BYTES // 2
-        assert wire.sent == (b"X" * 1000 + b";") * 2_000
-
-    run(main)
-
-
-@pytest.mark.parametrize("size", [-1, 101, 2**31 - 1, -(2**31)])
-def test_a_frame_of_an_impossible_size_ends_this_connection_and_no_other(
-    size: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def main() -> None:
-        world = World(socket_request_max_bytes=100)
-        bad, good = world.connect(), world.connect("10.0.0.2")
-        bad.send(frame(b"a") + pack(">i", size) + b"garbage" * 9)
-        assert (bad.sent, bad.closed) == (b"A;", True)
-        bad.send(frame(b"b"))
-        good.send(frame(b"c" * 100))
-        assert good.sent == b"C" * 100 + b";"
-
-    with caplog.at_level(logging.WARNING):
-        run(main)
-    (line,) = caplog.messages
-    assert f"a frame of {size} bytes" in line
-
-
 def test_a_service_may_hang_up_and_what_came_before_is_answered(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         world = World()
@@ -275,84 +113,6 @@ def test_a_service_may_hang_up_and_what_came_before_is_answered(caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         run(main)
     assert caplog.messages == ["closed the connection of 10.0.0.1: api key 999 is not served"]
-
-
-def test_a_flood_of_bad_peers_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
-        world = World()
-        for _ in range(100):
-            world.connect().send(pack(">i", -1))
-        await asyncio.sleep(1.5)
-        world.connect().send(pack(">i", -1))
-
-    with caplog.at_level(logging.WARNING):
-        run(main)
-    assert len(caplog.messages) == limits.COMPLAINTS_PER_SECOND + 2
-    assert caplog.messages[-2] == "and 95 more such lines"
-
-
-def test_a_peer_that_does_not_read_is_not_served() -> None:
-    async def main() -> None:
-        world = World()
-        wire = world.connect()
-        wire.protocol.pause_writing()
-        wire.send(frame(b"x" * 1000) * 100)
-        assert (world.events, wire.reading) == ([], False)
-        assert len(wire.unread) >= 100 * 1004 - READ_MIN_BYTES
-        wire.protocol.resume_writing()
-        assert wire.reading
-        wire.send(wire.unread)
-        assert wire.sent == (b"X" * 1000 + b";") * 100
-
-    run(main)
-
-
-def test_answers_are_sent_before_more_than_the_limit_is_held() -> None:
-    async def main() -> None:
-        world = World()
-        world.answers["big"] = lambda: [bytes(limits.UNSENT_HIGH_BYTES + 1)]
-        wire = world.connect()
-        wire.send(frame(b"big") * 3)
-        assert list(map(len, wire.writes)) == [limits.UNSENT_HIGH_BYTES + 1] * 3
-
-    run(main)
-
-
-def test_serving_stops_in_the_middle_of_a_read_when_the_peer_stops_reading() -> None:
-    async def main() -> None:
-        world = World()
-        wire = world.connect()
-
-        def big() -> Answer:
-            wire.protocol.pause_writing()  # what a transport does once its buffer is full
-            return [bytes(limits.UNSENT_HIGH_BYTES + 1)]
-
-        world.answers["big"] = big
-        wire.send(frame(b"big") * 3)
-        assert world.events.count("big") == 1
-        wire.protocol.resume_writing()
-        assert world.events.count("big") == 2
-
-    run(main)
-
-
-def test_while_an_answer_is_awaited_no_more_than_a_buffer_is_read() -> None:
-    async def main() -> None:
-        world = World()
-        world.answers["w"] = world.wait("w")
-        wire = world.connect()
-        wire.send(frame(b"w"))
-        wire.send(frame(b"x" * 1000) * 1000)
-        assert not wire.reading
-        assert len(wire.unread) >= 1000 * 1004 - READ_MAX_BYTES
-        await turn()
-        world.later["w"].set_result([b"W;"])
-        await turn()
-        assert wire.reading
-        wire.send(wire.unread)
-        assert wire.sent == b"W;" + (b"X" * 1000 + b";") * 1000
-
-    run(main)
 
 
 def test_the_wait_of_a_peer_that_left_is_cancelled() -> None:
@@ -384,72 +144,6 @@ def test_replication_that_comes_after_the_peer_left_is_ignored() -> None:
     run(main)
 
 
-def test_a_silent_connection_is_closed_and_a_busy_one_is_not() -> None:
-    async def main() -> None:
-        world = World(connections_max_idle_ms=10_000)
-        silent, half, busy, waiting = (world.connect(f"10.0.0.{n}") for n in range(4))
-        world.answers["w"] = world.wait("w")
-        half.send(frame(b"abc")[:5])
-        waiting.send(frame(b"w"))
-        for _ in range(13):
-            busy.send(frame(b"x"))
-            await asyncio.sleep(1)
-        assert (silent.aborted, half.aborted, busy.aborted, waiting.aborted) == (True, True, False, False)
-        assert len(world.registry) == 2
-
-    run(main)
-
-
-def test_a_connection_is_idle_for_no_less_than_it_may_be() -> None:
-    async def main() -> None:
-        world = World(connections_max_idle_ms=10_000)
-        await asyncio.sleep(0.7)
-        wire = world.connect()
-        await asyncio.sleep(9.9)
-        assert not wire.closed
-
-    run(main)
-
-
-def test_a_bad_peer_that_does_not_take_its_last_answers_is_dropped() -> None:
-    async def main() -> None:
-        world = World(connections_max_idle_ms=10_000)
-        wire = world.connect()
-        wire.send(frame(b"a") + pack(">i", -1))
-        assert wire.closed
-        assert not wire.aborted
-        await asyncio.sleep(15)
-        assert wire.aborted
-
-    run(main)
-
-
-def test_connections_have_a_limit(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
-        world = World(max_connections=2)
-        first, second, third = (world.connect(f"10.0.0.{n}") for n in range(3))
-        assert (first.closed, second.closed, third.aborted) == (False, False, True)
-        first.abort()
-        assert not world.connect().closed
-
-    with caplog.at_level(logging.WARNING):
-        run(main)
-    assert caplog.messages == ["refused a connection from 10.0.0.2: max.connections=2 reached"]
-
-
-def test_connections_of_one_address_have_a_limit() -> None:
-    async def main() -> None:
-        world = World(max_connections_per_ip=1)
-        first = world.connect("10.0.0.1")
-        assert not first.closed
-        assert world.connect("10.0.0.1").closed
-        assert not world.connect("10.0.0.2").closed
-        first.abort()
-        assert not world.connect("10.0.0.1").closed
-
-    run(main)
-
-
 def test_an_ipv4_address_is_the_same_by_a_dual_stack_socket() -> None:
     async def main() -> None:
         peers: list[Peer] = []
@@ -461,51 +155,5 @@ def test_an_ipv4_address_is_the_same_by_a_dual_stack_socket() -> None:
 
         Wire(Connection(world.registry, serve, world.flush), "::ffff:10.1.2.3")
         assert peers == [Peer("10.1.2.3", 4711)]
-
-    run(main)
-
-
-def test_large_frames_together_hold_no_more_than_the_limit_and_one_frame() -> None:
-    """queued.max.request.bytes."""
-
-    async def main() -> None:
-        world = World(queued_max_request_bytes=1_000_000)
-        body = b"y" * 900_000
-        wires = [world.connect(f"10.0.0.{n}") for n in range(5)]
-        for wire in wires:
-            wire.send(frame(body)[:-1])
-        assert [wire.reading for wire in wires] == [True, True, False, False, False]
-        assert world.registry.held_bytes <= 1_000_000 + 900_004
-        for wire in wires[:2]:
-            wire.send(frame(body)[-1:])
-        assert [len(wire.sent) for wire in wires[:2]] == [900_001, 900_001]
-        assert [wire.reading for wire in wires] == [True] * 4 + [False], "as many go on as there is room for"
-
-    run(main)
-
-
-def test_memory_of_a_connection_that_left_is_given_back() -> None:
-    async def main() -> None:
-        world = World(queued_max_request_bytes=1_000_000)
-        first, second = world.connect(), world.connect()
-        first.send(frame(b"y" * 2_000_000)[:-1])
-        second.send(frame(b"z" * 2_000_000)[:-1])
-        assert not second.reading
-        first.abort()
-        assert second.reading
-        second.send(second.unread + b"z")
-        assert len(second.sent) == 2_000_001
-        assert world.registry.held_bytes == 0
-
-    run(main)
-
-
-def test_closing_all_closes_all() -> None:
-    async def main() -> None:
-        world = World()
-        wires = [world.connect() for _ in range(3)]
-        world.registry.close_all()
-        assert all(wire.aborted for wire in wires)
-        assert len(world.registry) == 0
 
     run(main)
