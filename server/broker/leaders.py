@@ -9,7 +9,6 @@ from server.broker.broker import Broker
 from server.model.errors import ErrorCode
 from server.model.ids import LeaderEpoch, NodeId, TopicId
 
-
 STALE = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
 
 
