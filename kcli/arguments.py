@@ -14,13 +14,14 @@ line says what is wrong and the next names the help.
 """
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import click
 
 from kcli import client, manners, options
-from kcli.errors import Failure, Usage
+from kcli.errors import Failure, Setup, Usage
 from kcli.manners import Given
 
 Body = Callable[..., Any]
@@ -60,7 +61,8 @@ class _Words(manners.Manners):
         value = given.values(manners.long_name(option))[-1]
         if isinstance(option.type, click.Choice):
             return super()._unreadable(error, given)
-        return Usage(f"argument {_spelled(option)}: could not convert '{value}' to Integer")
+        told = f"could not convert '{value}' to Integer (For input string: \"{value}\")"
+        return Usage(f"argument {_spelled(option)}: {told}")
 
 
 class Tool(_Words, manners.Tool):
@@ -115,6 +117,14 @@ class Tools(_Words, manners.Tools):
             )
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            if error.ctx is ctx and not isinstance(error, click.BadParameter):  # options, and no sub-command
+                raise Usage("too few arguments", f"Try '{ctx.command_path} --help'.") from error
+            raise
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
@@ -126,33 +136,52 @@ def bootstrap(body: Body) -> Body:
     They may stand before the sub-command as well, if the group has them, too (`bootstrap_of_group`).
     """
 
-    def framed(
-        bootstrap_server: str | None,
-        bootstrap_controller: str | None,
-        command_config: str | None,
-        command_property: tuple[str, ...],
-        config: str | None = None,
-        **rest: Any,
-    ) -> Any:
+    def framed(config: str | None = None, **rest: Any) -> Any:
         if config is not None:
             options.notice(OLD_CONFIG)
-            command_config = command_config or config
-        above = click.get_current_context().parent
-        outer = above.params if above else {}
-        servers = bootstrap_server or outer.get("bootstrap_server")
-        controllers = bootstrap_controller or outer.get("bootstrap_controller")
-        if servers and controllers:
-            raise Usage("argument --bootstrap-controller: not allowed with argument --bootstrap-server")
-        connection = options.connect_to(
-            servers or controllers,
-            command_config or outer.get("command_config"),
-            (*outer.get("command_property", ()), *command_property),
-        )
+        typed = _Typed.of(rest, config)
+        connection = options.connect_to(typed.servers or typed.controllers, typed.config, typed.properties)
         with (click.get_current_context().obj or client.connect)(connection) as admin:
-            return body(admin=admin, controllers=controllers is not None, **rest)
+            return body(admin=admin, controllers=typed.controllers is not None, **rest)
 
     functools.update_wrapper(framed, body)
     return _connection(framed)
+
+
+def command_config(body: Body) -> Body:
+    """Add the same options; the body only gets the path of `command_config`, which must be there if it is given."""
+
+    def framed(**rest: Any) -> Any:
+        return body(command_config=_Typed.of(rest).config, **rest)
+
+    functools.update_wrapper(framed, body)
+    return _connection(framed)
+
+
+class _Typed(NamedTuple):
+    """The options of the connection as they were typed, before or behind the sub-command."""
+
+    servers: str | None
+    controllers: str | None
+    config: str | None
+    properties: tuple[str, ...]
+
+    @classmethod
+    def of(cls, given: dict[str, Any], old_config: str | None = None) -> Self:
+        """Take them out of a body's arguments. Raises Usage, Setup."""
+        above = click.get_current_context().parent
+        outer = above.params if above else {}
+        one = {
+            name: given.pop(name) or outer.get(name)
+            for name in ("bootstrap_server", "bootstrap_controller", "command_config")
+        }
+        if one["bootstrap_server"] and one["bootstrap_controller"]:
+            raise Usage("argument --bootstrap-controller: not allowed with argument --bootstrap-server")
+        config = one["command_config"] or old_config
+        if config is not None and not os.path.exists(config):
+            raise Setup(f"Properties file {config} does not exists!")  # as Kafka has it
+        more = (*outer.get("command_property", ()), *given.pop("command_property"))
+        return cls(one["bootstrap_server"], one["bootstrap_controller"], config, more)
 
 
 def old_config(body: Body) -> Body:

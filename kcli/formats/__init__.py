@@ -34,6 +34,17 @@ def new_id() -> str:
             return text
 
 
+def id_trouble(text: str) -> str | None:
+    """Why `text` is no id of a directory or topic, in Kafka's words; None if it is one."""
+    from server.model.ids import uuid_of
+
+    try:
+        uuid_of(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def _near(name: str, known: list[str]) -> str | None:
     import difflib  # only for a mistake
 

@@ -4,7 +4,7 @@ Source: KIP-631, KIP-630 (checkpoints), KIP-853 (the checkpoint that names the f
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kcli import properties
@@ -51,22 +51,12 @@ class Node(NamedTuple):
 
 def node(path: str) -> Node:
     """Read a node's server.properties. Raises Setup, Failure: it cannot be read, or a value cannot hold."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except OSError as error:
-        raise Setup(f"Cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Setup(f"Cannot read {path}: it is not UTF-8 text") from error
-    return parsed(text, path)
+    return parsed(_text(path), path)
 
 
 def parsed(text: str, path: str) -> Node:
     """Read a server.properties' text; `path` is for what is said about it. Raises Failure."""
-    try:
-        config = node_config.load(text, path)
-    except node_config.ConfigError as error:
-        raise Failure(str(error)) from error
+    config = _config(text, path, {})
     # A controller's address for others is the advertised one, else where it listens.
     reachable = {each.name: each for each in (*config.listeners, *config.advertised_listeners)}
     controllers = [reachable[name] for name in config.controller_listener_names if name in reachable]
@@ -80,6 +70,36 @@ def parsed(text: str, path: str) -> Node:
         tuple(Endpoint(each.name, each.host or "localhost", each.port) for each in controllers),
         {row.key: row.value for row in properties.parse(text)}.get(UNSTABLE, "").strip().lower() == "true",
     )
+
+
+def listening(path: str, overrides: Mapping[str, str]) -> Endpoint:
+    """Where a server with this configuration listens first, seen from this machine; the name is its protocol.
+
+    Raises Setup, Failure.
+    """
+    config = _config(_text(path), path, overrides)
+    first = next(
+        (each for each in config.listeners if each.name not in config.controller_listener_names), config.listeners[0]
+    )
+    host = first.host if first.host not in ("", "0.0.0.0", "::") else "localhost"
+    return Endpoint(first.protocol, host, first.port)
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise Setup(f"Cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Setup(f"Cannot read {path}: it is not UTF-8 text") from error
+
+
+def _config(text: str, path: str, overrides: Mapping[str, str]) -> node_config.NodeConfig:
+    try:
+        return node_config.load(text, path, overrides)
+    except node_config.ConfigError as error:
+        raise Failure(str(error)) from error
 
 
 def read_meta(directory: str) -> Meta | None:
