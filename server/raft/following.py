@@ -97,11 +97,12 @@ class Following:
 
     def fetched(self, request: FetchRequest, response: FetchResponse) -> None:
         replica = self._replica
+        before = replica.role
         if not replica.learn(response.epoch, response.leader_id, response.leader):
             return self.unanswered(request)
-        if not self._is_current(request) or self.installing is not None:
-            return None
         role = replica.role
+        if role is not before or not self._is_current(request) or self.installing is not None:
+            return None  # a leader that was just found is asked at once
         if response.error is not ErrorCode.NONE or not isinstance(role, Follower):
             return self._back_off()
         self._heard(role)

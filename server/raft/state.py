@@ -55,10 +55,10 @@ def parse_state(text: bytes) -> ElectionState:
         fields = json.loads(text)
         version = int(fields["data_version"])
         if version not in (0, 1):
-            raise ValueError(f"quorum-state has data_version {version}, this server knows 0 and 1")
+            raise ValueError(f"data_version {version} is not known")
         leader, voted = NodeId(int(fields["leaderId"])), NodeId(int(fields["votedId"]))
         directory = DirectoryId(uuid_of(fields["votedDirectoryId"])) if version == 1 else UNASSIGNED_DIR
         epoch = RaftEpoch(int(fields["leaderEpoch"]))
-    except (KeyError, TypeError, UnicodeDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"quorum-state cannot be read: {error!r}") from error
     return ElectionState(epoch, None if leader < 0 else leader, None if voted < 0 else ReplicaKey(voted, directory))
