@@ -18,7 +18,7 @@ from kcli.errors import Failure, Setup, Usage
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-ZOOKEEPER = "ZooKeeper is gone: Kafka has run without it since 4.0."
+ZOOKEEPER = "ZooKeeper is gone since Kafka 4.0. Name the brokers instead: --bootstrap-server HOST:PORT."
 
 
 class Given:
@@ -91,6 +91,7 @@ class Manners(click.Command):
     check          usage rules: raises Usage; runs before values are converted
     envelope       what Kafka's tool says before a failure's message; such failures go to standard output
     examples       lines of the help
+    purpose        what Kafka's tool says of itself where it is called with nothing
     abbreviations  any unambiguous beginning of an option will do (the tools that use argparse4j)
     """
 
@@ -101,11 +102,12 @@ class Manners(click.Command):
         check: Callable[[Given], None] | None = None,
         envelope: str | None = None,
         examples: str = "",
+        purpose: str | None = None,
         abbreviations: bool = False,
         **rest: Any,
     ) -> None:
         self.actions, self.check, self.envelope = dict(actions or {}), check, envelope
-        self.examples, self.abbreviations = examples, abbreviations
+        self.examples, self.purpose, self.abbreviations = examples, purpose, abbreviations
         super().__init__(*args, **rest)
         flags = [click.Option([f"--{name}"], is_flag=True, help=text) for name, text in self.actions.items()]
         self.params[:0] = flags
@@ -116,6 +118,8 @@ class Manners(click.Command):
             return super().parse_args(ctx, args)
         given = Given()
         try:
+            if self.purpose and not args:
+                raise Usage(self.purpose)
             plain = self._read(ctx, args, given)
             if given.has("help"):
                 plain = ["--help"]
@@ -208,9 +212,8 @@ class Manners(click.Command):
             if len(found) == 1:
                 return found.popitem()[1]
         name = spelled.lstrip("-")
-        if name == "zookeeper":
-            raise Usage(ZOOKEEPER, "Name the brokers instead: --bootstrap-server HOST:PORT.")
-        raise Usage(f"{name} is not a recognized option", _advice(f"--{name}", table, ""))
+        advice = ZOOKEEPER if name == "zookeeper" else _advice(f"--{name}", table, "")
+        raise Usage(f"{name} is not a recognized option", advice)
 
     def _take(self, option: click.Option, token: str, rest: list[str], given: Given) -> str:
         return take(option, token, rest, given)

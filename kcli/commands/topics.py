@@ -89,6 +89,7 @@ def _only_with(given: Given, option: str, allowed: Sequence[str]) -> None:
     check=check,
     envelope="Error while executing topic command : ",
     examples=EXAMPLES,
+    purpose="Create, delete, describe, or change a topic.",
 )
 @click.option(
     "--topic",

@@ -183,7 +183,7 @@ def test_a_group_leaves_what_follows_the_command_to_it() -> None:
 
 
 def test_zookeeper_is_answered_with_what_to_write() -> None:
-    with pytest.raises(Usage, match="ZooKeeper is gone") as usage:
+    with pytest.raises(Usage, match="zookeeper is not a recognized option") as usage:
         parsed(tool, ["--go", "--zookeeper", "x:2181"])
     assert "--bootstrap-server HOST:PORT" in (usage.value.advice or "")
 
