@@ -51,11 +51,14 @@ def _partition(broker: Broker) -> ResponsePartitionData:
         return ResponsePartitionData(0, ErrorCode.NOT_LEADER_OR_FOLLOWER, None, NO_LEADER)
     boot_ms = broker.clock.timestamp_ms() - now_ms  # the core's times are monotonic, the answer's are of the wall
 
+    # Without kraft.version 1 the voters have no directory ids, although every node knows its own.
+    directories = {voter.key.id: voter.key.directory_id for voter in broker.controller.voters}
+
     def state(progress: ReplicaProgress) -> ReplicaState:
         fetched, caught_up = progress.last_fetch_ms, progress.last_caught_up_ms
         return ReplicaState(
             progress.id,
-            progress.directory_id,
+            directories.get(progress.id, progress.directory_id),
             progress.log_end_offset,
             NEVER if fetched is None else boot_ms + fetched,
             NEVER if caught_up is None else boot_ms + caught_up,
