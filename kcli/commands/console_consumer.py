@@ -8,29 +8,29 @@ import os
 import re
 import select
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
 from kcli import options, properties
-from kcli.errors import FAILED, SUCCESS, Failure, Setup, Usage, words
+from kcli.errors import FAILED, SUCCESS, Failure, Setup, Usage
 from kcli.options import INT, LONG, Given
 from kcli.pipeline.decoding import Block
-from kcli.pipeline.fetcher import TOPIC_AUTHORIZATION_FAILED, Fetcher, Key
+from kcli.pipeline.fetcher import Fetcher, Key
 from kcli.pipeline.messages import EARLIEST, LATEST
 from kcli.pipeline.network import FOREVER_MS, Network
-from kcli.pipeline.producer import INVALID_TOPIC
 from kcli.pipeline.settings import FetchSettings, Properties
 from kcli.pipeline.stopping import Stopped, on_signals
+from kcli.pipeline.subscription import LOOK_MS, Subscription, Wanted
 from kcli.plan import console as plan
 from kcli.properties import Connection
 from kcli.render import console as render
 
 CLIENT_ID = "console-consumer"
 STDOUT = 1
-LOOK_MS = 1_000  # how often a topic is looked for that is not there
+FOREVER = 1 << 62
 FLUSH_BYTES = 1 << 18
 EXAMPLES = """
     kcli console-consumer --topic orders --from-beginning --max-messages 5
@@ -186,25 +186,24 @@ class _Run:
         self, given: Mapping[str, Any], connection: Connection, settings: FetchSettings, formatter: render.Formatter
     ) -> None:
         self._connection, self._settings, self._formatter = connection, settings, formatter
-        self._topic, self._only = given["topic"], given["partition"]
-        self._include = _expression(given["include"]) if given["include"] is not None else None
         flag = Properties(connection.settings).flag
-        self._internal = not flag("exclude.internal.topics", True)
-        self._create = flag("allow.auto.create.topics", False)
-        self._start = plan.start(given["offset"]) if given["offset"] else None
-        self._when = _milliseconds(self._start.when) if self._start and self._start.when else 0
+        self._wanted = Wanted(
+            given["topic"],
+            _expression(given["include"]) if given["include"] is not None else None,
+            given["partition"],
+            internal=not flag("exclude.internal.topics", True),
+            create=flag("allow.auto.create.topics", False),
+        )
+        self._start = _start(given, settings)
+        self._when = _milliseconds(self._start.when) if self._start.when else 0
         self._until, self._skip = given["until"], given["skip_message_on_error"]
         self._keys = plan.keys(given["key"], given["key_regex"])
         self._systest = given["enable_systest_events"]
-        limit = given["max_messages"]
+        limit, timeout = given["max_messages"], given["timeout_ms"]
         self._left = FOREVER if limit in (None, -1) else max(limit, 0)
-        timeout = given["timeout_ms"]
-        self._timeout = FOREVER_MS * FOREVER_MS if timeout is None or timeout < 0 else timeout
+        self._timeout = float(FOREVER) if timeout is None or timeout < 0 else timeout
         self.count = 0
-        self._seen: set[Key] = set()
-        self._ends: dict[Key, int] = {}
-        self._looked = self._metadata_at = float("-inf")
-        self._missing_told = False
+        self._ends: dict[Key, int] = {}  # where --until stops, of the partitions that are not there yet
         self._out: list[bytes] = []
         self._held = 0
 
@@ -214,14 +213,13 @@ class _Run:
         with on_signals(), Network(self._connection, notice=_warn) as network:
             network.start()
             self._network, self._fetcher = network, Fetcher(network, self._settings)
-            network.want(None if self._include else {self._topic}, create=self._create)
             try:
                 self._read()
             except _Unprintable:
                 raise
             except Failure as failure:
                 self._write()
-                _warn(failure.message)
+                _warn("\n".join(filter(None, (failure.message, failure.advice))))
                 code = FAILED
             except BrokenPipeError:  # whoever read our output has seen enough
                 self._out.clear()
@@ -239,107 +237,51 @@ class _Run:
     # --- reading
 
     def _read(self) -> None:
-        network, now = self._network, self._network.now_ms
+        now = self._network.now_ms
+        later = EARLIEST if self._start.offset is None else self._start.offset
+        patient = self._until is None
+        found = Subscription(self._network, self._fetcher, self._wanted, self._starts, later, patient=patient)
         hangup = select.poll()
         hangup.register(STDOUT, 0)
         deadline = now() + self._timeout
         while self._left > 0:
-            self._discover()
-            if self._complete():
+            found.discover()
+            if self._until and found.known and self._complete():
                 return
-            wait = min(deadline - now(), LOOK_MS if self._missing() else FOREVER_MS)
+            wait = min(deadline - now(), LOOK_MS if found.missing else FOREVER_MS)
             blocks, _ = self._fetcher.poll(max(wait, 0))
-            before = self.count
             for block in blocks:
                 self._show(block)
             self._write()
-            if self.count > before:
+            if blocks:
                 deadline = now() + self._timeout
             elif now() >= deadline or hangup.poll(0):
                 return
-        network.refresh()
 
     def _complete(self) -> bool:
         """Whether --until has been reached everywhere."""
-        if self._until is None or not self._seen:
-            return False
         done = [key for key, end in self._ends.items() if self._fetcher.position(key) >= end]
         self._fetcher.drop(done)
         for key in done:
             del self._ends[key]
         return not self._ends
 
-    # --- which partitions
-
-    def _missing(self) -> bool:
-        return self._include is None and not self._seen
-
-    def _discover(self) -> None:
-        """Begin to read what is there and has not been seen."""
-        network, now = self._network, self._network.now_ms()
-        if self._missing() and now >= self._looked + LOOK_MS:
-            self._looked = now
-            network.refresh()
-        if network.metadata_at == self._metadata_at:
-            return
-        first = self._metadata_at == float("-inf")
-        self._metadata_at = network.metadata_at
-        found = self._found()
-        new = [key for key in found if key not in self._seen]
-        if new:
-            # What appears later is read from its first record: nobody can have seen any of it.
-            self._fetcher.assign(self._starts(new) if first else dict.fromkeys(new, EARLIEST))
-            self._seen.update(new)
-            if self._until and first:
-                ends = self._fetcher.offsets(dict.fromkeys(new, LATEST))
-                self._ends = {key: row.offset for key, row in ends.items()}
-        if self._missing() and not self._missing_told:
-            self._missing_told = True
-            self._tell_missing()
-
-    def _found(self) -> list[Key]:
-        """The partitions that are wanted and that are there. Raises Failure for a topic that can never be."""
-        topics = self._network.topology.topics
-        if self._include:
-            names = [
-                name
-                for name, view in sorted(topics.items())
-                if self._include.fullmatch(name) and (self._internal or not view.internal)
-            ]
-        else:
-            names = [self._topic] if self._topic in topics else []
-            error = topics[self._topic].error if names else 0
-            if error == INVALID_TOPIC:
-                raise Failure(f"Invalid topics: [{self._topic}]")
-            if error == TOPIC_AUTHORIZATION_FAILED:
-                raise Failure(f"Not authorized to access topics: [{self._topic}]")
-        keys = [(name, index) for name in names for index in sorted(topics[name].leaders)]
-        return [key for key in keys if self._only is None or key[1] == self._only]
-
-    def _tell_missing(self) -> None:
-        view = self._network.topology.topics.get(self._topic)
-        if view and view.leaders:
-            last = len(view.leaders) - 1
-            _warn(f"Topic {self._topic} has the partitions 0 to {last}, no {self._only}; waiting for it")
-        else:
-            _warn(f"Topic {self._topic} does not exist; waiting for it")
-
-    def _starts(self, keys: list[Key]) -> dict[Key, int]:
+    def _starts(self, keys: Sequence[Key]) -> dict[Key, int]:
         """Where reading begins. Raises Failure: the brokers do not tell."""
-        start = self._start
-        if start is None or start.word:
-            begin = self._settings.reset == "earliest" if start is None and self._only is None else False
-            begin = begin or (start is not None and start.word == plan.EARLIEST)
-            return dict.fromkeys(keys, EARLIEST if begin else LATEST)
+        start, look_up = self._start, self._fetcher.offsets
+        ends: dict[Key, int] = {}
+        if self._until or start.last is not None:
+            ends = {key: row.offset for key, row in look_up(dict.fromkeys(keys, LATEST)).items()}
+            self._ends = ends if self._until else {}
         if start.offset is not None:
             return dict.fromkeys(keys, start.offset)
         if start.when is not None:
-            rows = self._fetcher.offsets(dict.fromkeys(keys, self._when))
+            rows = look_up(dict.fromkeys(keys, self._when))
             return {key: row.offset if row.offset >= 0 else LATEST for key, row in rows.items()}
-        assert start.last is not None, "there is no other start"
-        first = self._fetcher.offsets(dict.fromkeys(keys, EARLIEST))
-        ends = self._fetcher.offsets(dict.fromkeys(keys, LATEST))
-        return {key: max(first[key].offset, ends[key].offset - start.last) for key in keys}
+        if start.last is not None:
+            first = look_up(dict.fromkeys(keys, EARLIEST))
+            return {key: max(first[key].offset, ends[key] - start.last) for key in keys}
+        return dict.fromkeys(keys, EARLIEST if start.word == plan.EARLIEST else LATEST)
 
     # --- printing
 
@@ -391,7 +333,12 @@ class _Run:
             text = text[os.write(STDOUT, text) :]
 
 
-FOREVER = 1 << 62
+def _start(given: Mapping[str, Any], settings: FetchSettings) -> plan.Start:
+    if given["offset"]:
+        return plan.start(given["offset"])
+    if given["partition"] is not None:  # then Kafka's tool does not ask for auto.offset.reset
+        return plan.Start(word=plan.EARLIEST if given["from_beginning"] else plan.LATEST)
+    return plan.Start(word=plan.EARLIEST if settings.reset == "earliest" else plan.LATEST)
 
 
 def _expression(text: str) -> re.Pattern[str]:
