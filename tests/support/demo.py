@@ -35,7 +35,9 @@ class Demo:
         click.secho(f"$ {'seq | ' if stdin else ''}kcli {' '.join(line)}", bold=True)
         done = subprocess.run(
             [sys.executable, "-m", "kcli", *line],
-            env=self.env, input=stdin, text=True, stdout=subprocess.PIPE, timeout=PATIENCE_S, check=False,
+            env=self.env, input=stdin, text=True, stdout=subprocess.PIPE, stderr=None if quiet else subprocess.STDOUT,
+            timeout=PATIENCE_S,
+            check=False,
         )  # fmt: skip
         if not quiet:
             click.echo(done.stdout, nl=False)
