@@ -79,7 +79,7 @@ def change(
 
 def _eligible(before: Partition, isr: tuple[NodeId, ...], rules: Rules) -> tuple[NodeId, ...]:
     """Replicas that left the ISR since it was large enough, and that have lost nothing since."""
-    if not rules.elr or len(isr) >= min(rules.min_isr, len(before.replicas)):
+    if not rules.elr or len(isr) >= rules.min_isr:
         return ()
     candidates = {*before.elr, *before.isr} - {*isr} - rules.unclean
     return tuple(sorted(candidates))

@@ -228,6 +228,16 @@ def test_a_directory_that_fails_takes_its_replicas_along() -> None:
     assert len(world.batches) == count
 
 
+def test_a_broker_that_lost_the_directory_does_not_lead_what_was_in_it() -> None:
+    world = single()
+    epoch = world.image.brokers[ZERO].epoch
+    register(world, request(0, incarnation=10, log_dirs=[UUID(int=602)], previous_broker_epoch=epoch))
+    beat(world)
+    found = world.image.partition(TOPIC, 0)
+    assert found is not None
+    assert (found.leader, found.elr) == (NO_LEADER, (ZERO,))
+
+
 def test_directories_are_cordoned_and_opened_again() -> None:
     world = single()
     beat(world, cordoned_log_dirs=[DIR])

@@ -84,11 +84,6 @@ def test_nobody_is_eligible_while_the_isr_is_large_enough() -> None:
     assert decide(before, (A, C), rules(A, C, min_isr=2)) == changed(isr=(A, C), eligible_leader_replicas=())
 
 
-def test_no_more_in_sync_replicas_are_asked_for_than_there_are() -> None:
-    """min.insync.replicas 5 of three replicas: three are enough."""
-    assert decide(partition(isr=(A, B)), (A, B, C), rules(A, B, C, min_isr=5)) == changed(isr=(A, B, C))
-
-
 def test_an_eligible_leader_leaves_the_others_eligible() -> None:
     before = partition(isr=(), leader=NO_LEADER, elr=(B, C), last_known_elr=(A,))
     assert decide(before, (), rules(C, min_isr=2)) == changed(
