@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 START = Struct(">hhi")  # api key, api version, correlation id: the same in every header version
 PRODUCE, FETCH, API_VERSIONS = 0, 1, 18
 BROKER, CONTROLLER = 1, 2
+# Decoded rows take some fifteen times their bytes. Only record data, which is not decoded, may be as large as a frame.
+MAX_OTHER_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ class Session:
                 return answer
         else:  # only Produce stages, and all others see what was staged
             self._broker.writes.flush()
+            if len(frame) > MAX_OTHER_REQUEST_BYTES:
+                raise Disconnect(f"a {taken.api.handler} request of {len(frame)} bytes")
         try:
             header, at = decode_request_header(frame, 0)
             request = wire.decode_request(key, version, frame, at)

@@ -3,8 +3,8 @@
     python -m tests.perf.bench_data_plane [--seconds 3] [--address host:port --topic t]
 
 Without an address it starts the data plane alone, in a folder that is removed afterwards. The client is as cheap as
-Python allows: it sends one prepared request over and over, so many in flight, and reads only the answers' sizes. CPU time is
-the broker process's own, from /proc; CRC-32C on 1 MB is the calibration, since these machines drift.
+Python allows: it sends one prepared request over and over, so many in flight, and reads only the answers' sizes. CPU
+time is the broker process's own, from /proc; CRC-32C on 1 MB is the calibration, since these machines drift.
 """
 
 import contextlib
@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from struct import Struct
+from typing import NamedTuple
 
 import click
 
@@ -34,15 +35,23 @@ RECEIVE_BYTES = 1 << 20
 PRODUCE_VERSION, FETCH_VERSION = 9, 12  # the last that name topics by name
 
 
+class Cpu(NamedTuple):
+    """Seconds that a process has spent."""
+
+    user: float
+    system: float
+
+
 @dataclass(frozen=True)
 class Result:
     requests: int
     seconds: float
-    cpu_seconds: float
+    cpu: Cpu
     bytes: int
 
     def line(self, what: str) -> str:
-        cost = f"{self.cpu_seconds / self.requests * 1e6:6.1f} us of broker CPU" if self.cpu_seconds else ""
+        user, system = (spent / self.requests * 1e6 for spent in self.cpu)
+        cost = f"broker CPU {user:6.1f} us + {system:6.1f} us in the kernel" if user else ""
         return (
             f"{what:<44}{self.requests / self.seconds:10,.0f} requests/s "
             f"{self.bytes / self.seconds / 1e6:8,.0f} MB/s {cost}"
@@ -58,8 +67,8 @@ class Client:
     def close(self) -> None:
         self._socket.close()
 
-    def drive(self, request: bytes, in_flight: int, seconds: float) -> tuple[int, float, float, int]:
-        """Send `request` for so long: (answers, wall seconds, broker's CPU seconds, answer bytes)."""
+    def drive(self, request: bytes, in_flight: int, seconds: float) -> Result:
+        """Send `request` for so long. The bytes are those of the answers."""
         cpu, started = self._cpu(), time.perf_counter()
         for _ in range(in_flight):
             self._socket.sendall(request)
@@ -86,13 +95,15 @@ class Client:
             answers += done
             if time.perf_counter() < deadline:
                 self._socket.sendall(request * done)
-        return answers, time.perf_counter() - started, self._cpu() - cpu, total
+        wall, now = time.perf_counter() - started, self._cpu()
+        return Result(answers, wall, Cpu(now.user - cpu.user, now.system - cpu.system), total)
 
-    def _cpu(self) -> float:
+    def _cpu(self) -> Cpu:
         if self._pid is None:
-            return 0.0
+            return Cpu(0.0, 0.0)
         fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        ticks = os.sysconf("SC_CLK_TCK")
+        return Cpu(int(fields[11]) / ticks, int(fields[12]) / ticks)
 
 
 def produce_request(topic: str, batch: bytes, acks: int) -> bytes:
@@ -102,12 +113,16 @@ def produce_request(topic: str, batch: bytes, acks: int) -> bytes:
 
 def fetch_request(topic: str, offset: int, size: int) -> bytes:
     wanted = FetchPartition(0, fetch_offset=offset, partition_max_bytes=size)
-    request = FetchRequest(max_wait_ms=500, min_bytes=1, max_bytes=size, topics=[FetchTopic(topic, partitions=[wanted])])
+    request = FetchRequest(
+        max_wait_ms=500, min_bytes=1, max_bytes=size, topics=[FetchTopic(topic, partitions=[wanted])]
+    )
     return framed(1, FETCH_VERSION, request)
 
 
 def framed(key: int, version: int, request: ProduceRequest | FetchRequest) -> bytes:
-    return frames.request_frame(frames.RequestHeader(key, version, 1, "bench"), api.encode_request(key, version, request))
+    return frames.request_frame(
+        frames.RequestHeader(key, version, 1, "bench"), api.encode_request(key, version, request)
+    )
 
 
 def batch_of(size: int) -> bytes:
@@ -154,14 +169,14 @@ def main(seconds: float, address: str | None, topic: str, pid: int | None) -> No
         for size, in_flight, acks in ((16_384, 5, 1), (16_384, 5, -1), (16_384, 1, 1), (100, 5, 1), (1_000_000, 5, 1)):
             client = Client(host, port, pid)
             batch = batch_of(size)
-            answers, wall, cpu, _ = client.drive(produce_request(topic, batch, acks), in_flight, seconds)
-            result = Result(answers, wall, cpu, answers * len(batch))
+            result = client.drive(produce_request(topic, batch, acks), in_flight, seconds)
+            result = replace(result, bytes=result.requests * len(batch))
             click.echo(result.line(f"produce {len(batch):,} bytes, {in_flight} in flight, acks {acks}"))
             client.close()
         for size, in_flight in ((1 << 20, 1), (1 << 20, 2), (16_384, 1), (16_384, 5)):
             client = Client(host, port, pid)
-            answers, wall, cpu, total = client.drive(fetch_request(topic, 0, size), in_flight, seconds)
-            click.echo(Result(answers, wall, cpu, total).line(f"fetch {size:,} bytes, {in_flight} in flight"))
+            result = client.drive(fetch_request(topic, 0, size), in_flight, seconds)
+            click.echo(result.line(f"fetch {size:,} bytes, {in_flight} in flight"))
             client.close()
 
 

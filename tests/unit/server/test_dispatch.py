@@ -172,6 +172,22 @@ def test_a_frame_too_short_for_a_header(size: int) -> None:
     run(main)
 
 
+def test_only_record_data_may_be_as_large_as_a_frame() -> None:
+    async def main() -> None:
+        p = plane()
+        p.create("a", max_message_bytes="50000000", segment_bytes="100000000")
+        service = p.connect()
+        assert (
+            ask(service, 0, 9, produce("a", p.batch(bytes(20_000_000)))).responses[0].partition_responses[0].error_code
+            == 0
+        )
+        rows = [ListOffsetsPartition(n) for n in range(1_100_000)]
+        large = framed(2, 5, ListOffsetsRequest(-1, topics=[ListOffsetsTopic("a", rows)]))
+        assert disconnected(service, large) == f"a list_offsets request of {len(large)} bytes"
+
+    run(main)
+
+
 @pytest.mark.parametrize(("key", "version"), [(999, 0), (-1, 0), (0, 2), (0, 14), (1, -1), (3, 99), (4, 0), (52, 0)])
 def test_what_is_not_served_ends_the_connection(key: int, version: int) -> None:
     async def main() -> None:
