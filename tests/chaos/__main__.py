@@ -1,4 +1,4 @@
-"""python -m tests.chaos: kill and pause a real broker again and again under load, and judge its clients' history.
+"""python -m tests.chaos: kill, stop and pause a real broker again and again under load, and judge its clients' history.
 
 Exit 0: no anomaly. Exit 1: anomalies, printed; the events and the broker's folder are kept. Exit 2: void, because too
 few faults or records came to pass to say anything.
@@ -53,13 +53,14 @@ def main() -> int:
 
 
 def torment(node: Node, rng: Random, seconds: float) -> int:
-    """Kill and restart, or stop and continue, at random times. Returns how often."""
+    """Kill or stop and start again, or pause, at random times. Returns how often."""
     never, deadline, faults = threading.Event(), monotonic() + seconds, 0
     while monotonic() < deadline:
         never.wait(rng.uniform(0.5, 4))
         faults += 1
-        if rng.random() < 0.8:
-            node.kill()
+        draw = rng.random()
+        if draw < 0.8:
+            (node.kill if draw < 0.6 else node.stop)()
             never.wait(rng.choice([0, 0, rng.uniform(0, 2)]))
             node.start()
         else:

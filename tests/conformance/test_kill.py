@@ -8,7 +8,7 @@ from tests.support.nodes import Node
 from tests.support.waiting import until
 from tests.support.workload import Workload
 
-KILLS, BETWEEN, PARTITIONS = 3, 2000, 3
+KILLS, BETWEEN, PARTITIONS = 2, 2000, 3
 
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, broker_kind: type[Node]) -> None:

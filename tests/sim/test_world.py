@@ -7,7 +7,7 @@ import pytest
 
 from tests.sim.world import run
 
-SEEDS = 60
+SEEDS = 40
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
