@@ -36,13 +36,13 @@ def parse(text: str, path: str = FILE) -> MetaProperties:
         fields = read_properties(text)
         version = int(fields.get("version", "0"))
         if version not in (0, 1):
-            raise ValueError(f"version {version} is unknown")
+            raise ValueError(f"Unknown meta.properties version number {version}")
         node = fields.get("node.id", fields.get("broker.id"))
         directory = fields.get("directory.id")
         if version == 1:
             missing = [name for name in ("cluster.id", "node.id") if name not in fields]
             if missing:
-                raise ValueError(f"{missing[0]} is missing")
+                raise ValueError(f"{missing[0]} was not found.")
         directory_id = uuid_of(directory) if directory else None
         if directory_id is not None and directory_id.int < RESERVED_UUIDS:
             raise ValueError(f"directory.id {directory} is a reserved one")
@@ -53,7 +53,7 @@ def parse(text: str, path: str = FILE) -> MetaProperties:
             version,
         )
     except ValueError as error:
-        raise UnusableDirectory(f"Cannot read {path}: {error}.") from error
+        raise UnusableDirectory(f"Cannot read {path}: {str(error).rstrip('.')}.") from error
 
 
 def format(meta: MetaProperties, timestamp_ms: int) -> str:

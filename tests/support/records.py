@@ -14,7 +14,8 @@ A record is one text. Its steps, in the order in which they are played in one em
     --- kcli exit N
 
 `$B` is the broker's address, `$C` the controller's. What differs from run to run is replaced: <uuid>, <date>, <ms>,
-<work>. `python -m tests.conformance --record NAME` plays a record with Kafka's tools and writes the Kafka parts anew;
+<work>, <salt and keys>; and what no record is for: <option list>, <help text>.
+`python -m tests.conformance --record NAME` plays a record with Kafka's tools and writes the Kafka parts anew;
 `pytest tests/golden --rewrite` plays it with kcli and writes the kcli parts.
 
 kcli has to print Kafka's standard output, and Kafka's message on standard error, without what only Java says: log
@@ -33,13 +34,15 @@ from tests.support.nodes import CLUSTER_ID
 ADVICE_LINES = 2
 KEPT_UUIDS = {CLUSTER_ID, "A" * 22}
 PART = re.compile(r"--- ((?:kcli )?(?:out|err|exit))(?: (\S+))?$")
-UUID = re.compile(r"(TopicId: |directory\.id=|^)([A-Za-z0-9_-]{22})(?=[\s,}]|$)", re.MULTILINE)
+UUID = re.compile(r"(TopicId: |directory\.id=|directory id |^)([A-Za-z0-9_-]{22})(?=[\s,}]|$)", re.MULTILINE)
 REPLICA = re.compile(r"^(\d+ +\t[\w-]{22}\t)\d+ *\t(\d+ *\t)\d[\w ]*\t\d[\w ]*\t", re.MULTILINE)
 LOG_LINE = re.compile(r"\[<date>\] (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ")
 LOG_TAIL = re.compile(r" ?\((?:kafka|org\.apache\.kafka)\.[\w.$]+\)$")
 EXCEPTION = re.compile(
     r'(?:Exception in thread "main" |Caused by: )?(?:[a-z_]\w*\.)+[A-Z]\w*(?:Exception|Error)\b(?:: (.*))?$'
 )
+# Salts that were drawn, and what follows from them; those that were given are short.
+SCRAM = re.compile(r"salt=\[(?:-?\d+, ){9,}-?\d+\], storedKey=\[[^]]*\], serverKey=\[[^]]*\]")
 JAVA_NOTICE = "The consumer rebalance protocol (KIP-848)"
 
 
@@ -138,9 +141,11 @@ class Place:
         text = re.sub(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]", "[<date>]", text)
         text = re.sub(r"((?:Create|LogAppend)Time:)\d{13}", r"\1<ms>", text)
         text = re.sub(r"^((?:HighWatermark|LeaderEpoch):\s+)\d+", r"\1<n>", text, flags=re.MULTILINE)
+        text = SCRAM.sub("<salt and keys>", text)
         text = REPLICA.sub(r"\1<n>\t\2<ms>\t<ms>\t", text)
         text = UUID.sub(lambda m: m[0] if m[2] in KEPT_UUIDS else f"{m[1]}<uuid>", text)
         text = re.sub(r"^Option +Description.*", "<option list>\n", text, flags=re.MULTILINE | re.DOTALL)
+        text = re.sub(r"^Usage: kcli .*", "<help text>\n", text, flags=re.MULTILINE | re.DOTALL)
         return re.sub(r"^\tat .*\n|^\t?\.\.\. \d+ more\n", "", text, flags=re.MULTILINE)
 
 

@@ -33,9 +33,9 @@ def test_version_0_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("version=1\nnode.id=1\n", "cluster.id is missing"),
-        ("version=1\ncluster.id=c\n", "node.id is missing"),
-        ("version=2\n", "version 2 is unknown"),
+        ("version=1\nnode.id=1\n", "cluster.id was not found"),
+        ("version=1\ncluster.id=c\n", "node.id was not found"),
+        ("version=2\n", "Unknown meta.properties version number 2"),
         ("version=x\n", "invalid literal"),
         ("version=1\ncluster.id=c\nnode.id=1\ndirectory.id=tooshort\n", "directory|byte|padding|base64"),
         ("version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAQ\n", "reserved"),
