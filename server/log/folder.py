@@ -19,6 +19,7 @@ from server.log.closing import close_all
 from server.log.open_files import OpenFiles
 from server.log.owner import Owner, StorageFailed
 from server.log.reading import Reader
+from server.log.scan import MAX_RELATIVE_OFFSET
 from server.log.segment import Segment
 from server.log.sync import SyncDebt, SyncJob, write_whole
 from server.model.errors import ErrorCode, Rejected
@@ -74,6 +75,7 @@ class LogFolder:
 
     def _set(self, settings: LogSettings) -> None:
         self._settings = settings
+        self._active.interval = settings.index_interval_bytes
         self._max_entries = max(0, settings.segment_index_bytes // TIME_ENTRY_BYTES - 1)
         self._draw_roll()
 
@@ -142,11 +144,14 @@ class LogFolder:
             or len(active.offsets) >= self._max_entries
             or not active.fits(last)
         ):
-            self.roll(timestamp_ms)
+            self.roll(timestamp_ms, max(self.leo, last - MAX_RELATIVE_OFFSET))
 
-    def roll(self, timestamp_ms: int) -> None:
-        """Begin a new segment at the LEO. Raises StorageFailed."""
+    def roll(self, timestamp_ms: int, base: int | None = None) -> None:
+        """Begin a new segment at `base`, default the LEO, unless the active one is new. Raises StorageFailed."""
         self.write()
+        base = self.leo if base is None else base
+        if base == self._active.base:
+            return
         with self._storing():
             old = self._active
             old.close_times()
@@ -158,10 +163,11 @@ class LogFolder:
         if "compact" in self._settings.cleanup_policy or self.recovery_point >= self.leo:
             self.flush()
         with self._storing():
-            self._start_segment(self.leo, timestamp_ms)
+            self._start_segment(base, timestamp_ms)
 
     def _start_segment(self, base: int, timestamp_ms: int) -> None:
-        self._active = Segment.create(self.files, self.path, base, timestamp_ms)
+        interval = self._settings.index_interval_bytes
+        self._active = Segment.create(self.files, self.path, base, interval=interval, created_ms=timestamp_ms)
         self.segments.add(self._active)
         self.debt.add(self._active.log_path)
         self._draw_roll()

@@ -69,7 +69,7 @@ class Log(LogFolder):
         topic_id   for a folder that says none; it is written into it
         jitter     draws from [0, stop), for segment.jitter.ms
         """
-        files = files or OpenFiles(disk)
+        files = OpenFiles(disk) if files is None else files
         new = not disk.is_dir(path)
         if new:
             disk.make_dirs(path)
@@ -196,7 +196,7 @@ class Log(LogFolder):
             self.epochs.assign(leader_epoch, base)
         stamped = writable(data)
         batch.stamp(stamped, 0, base, leader_epoch)
-        self._active.note(size, last, head.max_timestamp, self._settings.index_interval_bytes)
+        self._active.note(size, last, head.max_timestamp)
         self._pending.append(stamped)
         self.leo = last + 1
         return base
@@ -243,13 +243,12 @@ class Log(LogFolder):
             self.log_start_offset = start
             with self._storing():
                 self.owner.checkpoint_now(self)
-        interval = self._settings.index_interval_bytes
         for at, head in placed:
             self._make_room(head.size, head.last_offset, head.max_timestamp, timestamp_ms)
             latest = self.epochs.latest
             if latest is None or head.partition_leader_epoch > latest:
                 self.epochs.assign(head.partition_leader_epoch, head.base_offset)
-            self._active.note(head.size, head.last_offset, head.max_timestamp, interval)
+            self._active.note(head.size, head.last_offset, head.max_timestamp)
             self._pending.append(view[at : at + head.size])
             self.leo = head.next_offset
             aborted = self.producers.replay(head, view, at)

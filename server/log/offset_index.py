@@ -32,15 +32,13 @@ class OffsetIndex:
         at = bisect_right(self.offsets, relative_offset)
         return self.positions[at - 1] if at else 0
 
-    def ending_below(self, relative_offset: int) -> int:
-        """The position of the last indexed batch whose offsets are all below; 0 without an entry."""
-        at = bisect_left(self.offsets, relative_offset)
-        return self.positions[at - 1] if at else 0
+    def last_within(self, relative_offset: int, position: int) -> tuple[int, int]:
+        """The last entry (offset, position) of a batch that ends below `relative_offset` and begins by `position`.
 
-    def beginning_by(self, position: int) -> int:
-        """The position of the last indexed batch that begins at `position` or before; 0 without an entry."""
-        at = bisect_right(self.positions, position)
-        return self.positions[at - 1] if at else 0
+        (-1, 0) without one.
+        """
+        at = min(bisect_left(self.offsets, relative_offset), bisect_right(self.positions, position))
+        return (self.offsets[at - 1], self.positions[at - 1]) if at else (-1, 0)
 
     def truncate(self, position: int) -> None:
         """Forget the batches that begin at `position` or behind it."""

@@ -90,12 +90,10 @@ def _whole(segment: Segment, position: int, data: bytes, end: int) -> tuple[int,
     The index names a batch near the end of what was read, so that only a few headers are looked at.
     """
     available = len(data)
-    index = segment.offsets
-    near = min(
-        index.beginning_by(position + available - HEADER_SIZE),
-        index.ending_below(end - segment.base),
-    )
+    offset, near = segment.offsets.last_within(end - segment.base, position + available - HEADER_SIZE)
     at, next_offset = max(0, near - position), 0
+    if at and _last_offset(data, at) != segment.base + offset:
+        at = 0  # a damaged index: look at every header
     start = at
     while at + HEADER_SIZE <= available:
         base, length = _unpack_place(data, at)
@@ -107,6 +105,11 @@ def _whole(segment: Segment, position: int, data: bytes, end: int) -> tuple[int,
     if at == start and at > 0:
         next_offset = _unpack_place(data, at)[0]
     return at, next_offset
+
+
+def _last_offset(data: bytes, at: int) -> int:
+    last: int = _unpack_place(data, at)[0] + _unpack_delta(data, at + _DELTA_AT)[0]
+    return last
 
 
 def offset_by_timestamp(segments: Segments, timestamp: int, log_start: int) -> Found | None:

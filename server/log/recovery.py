@@ -107,7 +107,11 @@ class _Loading:
         self.snapshots = sorted(base for base, suffix in found if suffix == names.SNAPSHOT)
         for base in bases:
             size = self.disk.size(f"{self.folder}/{names.stem(base)}{names.LOG}")
-            self.segments.append(Segment(self.files, self.folder, base, size, self.timestamp_ms))
+            self.segments.append(self.segment(base, size))
+
+    def segment(self, base: int, size: int) -> Segment:
+        interval = self.settings.index_interval_bytes
+        return Segment(self.files, self.folder, base, size, interval=interval, created_ms=self.timestamp_ms)
 
     def read_epochs(self) -> None:
         path = f"{self.folder}/{names.EPOCHS}"
@@ -193,9 +197,9 @@ class _Loading:
         segment.reset_indexes()
         segment.reset_txns()
         segment.size = 0
-        interval, epochs = self.settings.index_interval_bytes, self.epochs
+        epochs = self.epochs
         for _, head, data in scan.sound_batches(segment.file(), segment.base, size):
-            segment.note(head.size, head.last_offset, head.max_timestamp, interval)
+            segment.note(head.size, head.last_offset, head.max_timestamp)
             epoch = head.partition_leader_epoch
             if epoch >= 0 and epochs.epoch_of(head.base_offset) != epoch:
                 # The checkpoint is older than a truncation: the batches know better.
@@ -270,7 +274,8 @@ def load(
         for offset in loading.snapshots:
             if files.disk.exists(snapshots.path_of(folder, offset)):
                 files.disk.remove(snapshots.path_of(folder, offset))
-        loading.segments = [Segment.create(files, folder, log_start, timestamp_ms)]
+        interval = settings.index_interval_bytes
+        loading.segments = [Segment.create(files, folder, log_start, interval=interval, created_ms=timestamp_ms)]
         loading.unsynced.append(loading.segments[0].log_path)
         loading.epochs.clear()
         loading.producers.clear()

@@ -19,11 +19,9 @@ from server.log.sync import sync_all
 from server.log.time_index import NO_TIMESTAMP, TimeIndex
 from server.log.txn_index import TxnIndex
 from server.model.errors import ErrorCode, Rejected
-from server.model.log_settings import LogSettings
 from server.ports import File
 from server.records.batch import HEADER_SIZE, Header, header
 
-INDEX_INTERVAL_BYTES = LogSettings().index_interval_bytes
 log = logging.getLogger(__name__)
 Index = TypeVar("Index", OffsetIndex, TimeIndex, TxnIndex)
 
@@ -39,18 +37,20 @@ class Segment:
         "_txns",
         "base",
         "created_ms",
+        "interval",
         "log_path",
         "size",
         "stem",
         "written",
     )
 
-    def __init__(self, files: OpenFiles, folder: str, base: int, size: int, created_ms: int = 0) -> None:
+    def __init__(self, files: OpenFiles, folder: str, base: int, size: int, *, interval: int, created_ms: int) -> None:
         self._files = files
         self.base = base
         self.stem = f"{folder}/{names.stem(base)}"
         self.log_path = self.stem + names.LOG
         self.size = self.written = size
+        self.interval = interval  # bytes between index entries
         self.created_ms = created_ms  # wall clock
         self._offsets: OffsetIndex | None = None
         self._times: TimeIndex | None = None
@@ -60,9 +60,9 @@ class Segment:
         self._since_index = 0
 
     @classmethod
-    def create(cls, files: OpenFiles, folder: str, base: int, created_ms: int) -> "Segment":
+    def create(cls, files: OpenFiles, folder: str, base: int, *, interval: int, created_ms: int) -> "Segment":
         """Make an empty segment; files that a crash left under its name are emptied. Its name is not durable yet."""
-        segment = cls(files, folder, base, 0, created_ms)
+        segment = cls(files, folder, base, 0, interval=interval, created_ms=created_ms)
         for suffix in (names.INDEX, names.TIME_INDEX, names.TXN_INDEX):
             if files.disk.exists(segment.stem + suffix):
                 files.disk.remove(segment.stem + suffix)
@@ -125,12 +125,12 @@ class Segment:
             log.warning("%s%s is damaged: %s", self.stem, suffix, error)
             return None
 
-    def rebuild(self, interval: int = INDEX_INTERVAL_BYTES) -> None:
+    def rebuild(self) -> None:
         """Build the offset and the time index from the batches' headers, and save them."""
         self.reset_indexes()
         staged, self.size = self.size, 0
         for _, head in scan.headers(self.file(), 0, self.written, scan.BATCHES_CHUNK):
-            self.note(head.size, head.last_offset, head.max_timestamp, interval)
+            self.note(head.size, head.last_offset, head.max_timestamp)
         self.size = staged
         self.close_times()
         sync_all(self._files.disk, self.save_indexes(), [])
@@ -179,13 +179,13 @@ class Segment:
 
     # -- growing
 
-    def note(self, size: int, last_offset: int, max_timestamp: int, interval: int) -> None:
+    def note(self, size: int, last_offset: int, max_timestamp: int) -> None:
         """Take note of a batch of `size` bytes that comes at the end."""
         if self._max_timestamp is None or self._offsets is None:
             self._wake()
         if max_timestamp > self._max_timestamp[0]:  # type: ignore[index]
             self._max_timestamp = (max_timestamp, last_offset)
-        if self._since_index > interval:
+        if self._since_index > self.interval:
             self.offsets.add(last_offset - self.base, self.size)
             timestamp, offset = self.max_timestamp
             self.times.add(timestamp, offset - self.base)

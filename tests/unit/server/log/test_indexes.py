@@ -27,8 +27,8 @@ def offset_index_of(entries: list[tuple[int, int]]) -> tuple[OffsetIndex, list[t
 def test_offset_look_ups_agree_with_a_look_at_every_entry(entries: list[tuple[int, int]], wanted: int) -> None:
     index, placed = offset_index_of(entries)
     assert index.before(wanted) == max((p for o, p in placed if o <= wanted), default=0)
-    assert index.ending_below(wanted) == max((p for o, p in placed if o < wanted), default=0)
-    assert index.beginning_by(wanted * 100) == max((p for _, p in placed if p <= wanted * 100), default=0)
+    by = wanted * 100
+    assert index.last_within(wanted, by) == max((e for e in placed if e[0] < wanted and e[1] <= by), default=(-1, 0))
 
 
 @given(steps, st.integers(0, 90_000))

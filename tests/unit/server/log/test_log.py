@@ -132,8 +132,7 @@ def test_a_follower_takes_offsets_and_epochs_as_they_come() -> None:
     leader, follower = open_log(new_disk()), open_log(new_disk())
     for epoch, data in ((0, idempotent(7, 0, 2)), (0, records(1)), (2, idempotent(7, 2, 1))):
         leader.append(data, epoch, NOW)
-    data = content(leader)
-    follower.append_as_follower(data[: len(data) - 3])
+    follower.append_as_follower(content(leader)[:-3])
     assert follower.leo == 3
     follower.append_as_follower(leader.read(3, 1000, 4).data)
     assert content(follower) == content(leader)

@@ -179,12 +179,12 @@ def test_a_snapshot_of_a_wrapped_sequence_knows_the_first_one() -> None:
 @pytest.mark.parametrize("at", [0, 3, 9, 20, 55])
 def test_a_damaged_snapshot_is_refused(at: int) -> None:
     data = bytearray(producer_snapshot.format([Row(PID, 0, 0, 2, 2, NOW, -1, -1)]))
-    assert producer_snapshot.parse(data) == [Row(PID, 0, 0, 2, 2, NOW, -1, -1)]
+    assert producer_snapshot.parse(bytes(data)) == [Row(PID, 0, 0, 2, 2, NOW, -1, -1)]
     with pytest.raises(ValueError, match="snapshot"):
-        producer_snapshot.parse(data[:at])
+        producer_snapshot.parse(bytes(data)[:at])
     data[at] ^= 1
     with pytest.raises(ValueError, match="snapshot"):
-        producer_snapshot.parse(data)
+        producer_snapshot.parse(bytes(data))
 
 
 def test_a_marker_is_read_from_its_batch() -> None:
