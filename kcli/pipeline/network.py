@@ -119,7 +119,7 @@ class Network:
         """
         self._welcome()
         self._ask_metadata()
-        self._flush()
+        self.flush()
         ready = set()
         for key, events in self._selector.select(self._patience(timeout_ms) / 1000):
             if isinstance(key.data, Link):
@@ -131,7 +131,7 @@ class Network:
         self._welcome()
         self._expire()
         self._ask_metadata()
-        self._flush()
+        self.flush()
         return ready
 
     def watch(self, file: int, *, hangup: bool = False) -> bool:
@@ -280,7 +280,8 @@ class Network:
         except OSError:
             self._lose(link, f"Lost the connection to the broker at {link.named}; trying again")
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what the sockets take now."""
         for link in list(self._links.values()):
             try:
                 if link.unsent:
@@ -306,7 +307,7 @@ class Network:
         node = next((node for node, found in self._links.items() if found is link), None)
         if node is None:
             return
-        idle = not link.in_flight
+        idle = not link.in_flight and not link.unsent
         del self._links[node]
         self._selector.unregister(link)
         self._stale = True

@@ -217,6 +217,11 @@ class Producer:
     def poll(self, timeout_ms: float) -> set[int]:
         """Send what is due, wait for answers; returns the watched files of the network that are ready."""
         self._pump()
+        if self._flushing and not self._active:
+            # Without acknowledgements nothing comes back that could end the wait for it.
+            self._network.flush()
+            if not self._network.unsent:
+                return set()
         now = self._network.now_ms()
         moments = [moment for outbox in self._active for moment in outbox.moments()]
         moments.append(self._next_id_ms)
