@@ -360,11 +360,11 @@ def test_a_log_that_cannot_be_read_does_not_stop_the_node() -> None:
     node.disk.make_dirs("/one/t-0")
     file = node.disk.open("/one/t-0/00000000000000000000.log", create=True)
     old = bytes(2) + b"\xff" * 8  # magic 0, without key and value
-    file.pwritev([bytes(8) + (14).to_bytes(4, "big") + zlib.crc32(old).to_bytes(4, "big") + old], 0)
+    file.pwritev([3 * (bytes(8) + (14).to_bytes(4, "big") + zlib.crc32(old).to_bytes(4, "big") + old)], 0)
     file.close()
     dirs = node.started()
     assert dirs.get("t", 0) is None
-    assert node.disk.size("/one/t-0/00000000000000000000.log") == 26
+    assert node.disk.size("/one/t-0/00000000000000000000.log") == 78
     assert dirs.create_log("t", 1, TOPIC, SETTINGS).leo == 0
 
 
