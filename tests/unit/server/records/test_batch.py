@@ -1,6 +1,8 @@
 """The header, the checks of a produced batch, the records inside."""
 
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -209,3 +211,9 @@ def test_under_append_time_every_record_has_the_time_of_the_batch() -> None:
     build.restamp_append_time(data, NOW + 5000)
     assert batch.verify(data).timestamp_type == 1
     assert {record.timestamp for record in batch.records(data)} == {NOW + 5000}
+
+
+def test_reading_headers_imports_nothing_heavy() -> None:
+    """`kcli dump-log` and the like must start fast; CRC-32C and the codecs are bound at first use."""
+    script = "import sys, server.records.batch; print({'crc32c', 'cramjam', 'asyncio'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
