@@ -73,7 +73,8 @@ def up(
     home, extra = _home(path), plan.settings(config)
     with home.locked():
         if not home.folders():
-            _make(home, plan.layout(brokers or 1, controllers, port or plan.DEFAULT_PORT, _free_port), extra)
+            first = plan.DEFAULT_PORT if port is None else port
+            _make(home, plan.layout(1 if brokers is None else brokers, controllers, first, _free_port), extra)
         folders = _checked(home, brokers, controllers, port, extra)
         started = _start(folders)
         nodes = [_node(folder) for folder in folders]
