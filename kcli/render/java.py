@@ -1,7 +1,7 @@
 """Java's orders, where they show in what its tools print.
 
-kafka-topics.sh prints topics in the order of a HashMap of their names. People and scripts know this order, and it is the
-same at every call, so it is kept in text; JSON is sorted.
+kafka-topics.sh prints topics in the order of a HashMap of their names. People and scripts know this order, and it is
+the same at every call, so it is kept in text; JSON is sorted.
 """
 
 from collections.abc import Collection
