@@ -174,7 +174,7 @@ class Node:
     def follow(self) -> None:
         self.controller.resign()
 
-    def broken(self, error: Exception) -> None:
+    def broken(self, error: BaseException) -> None:
         logger.error("the metadata log failed: %s", error, exc_info=error)
         self._die(f"The metadata log failed: {error}")
 
