@@ -267,23 +267,19 @@ def _make(home: LocalCluster, nodes: Sequence[LocalNode], extra: dict[str, str])
     from kcli.formats import storage as files
 
     _check_ports(nodes)
+    folders = [home.folder(node.id) for node in nodes]
+    told = [plan.properties(nodes, node, folder.data, extra) for node, folder in zip(nodes, folders, strict=True)]
+    for folder, settings in zip(folders, told, strict=True):
+        files.parsed(text_of(settings), folder.settings)
     cluster_id, levels = new_id(), features.of_new_cluster(None, {}, unstable=False, dynamic_quorum=False)
-    made = []
     try:
-        for node in nodes:
-            folder = home.folder(node.id)
-            told = plan.properties(nodes, node, folder.data, extra)
-            files.parsed(text_of(told), folder.settings)
-            made.append(folder)
-            folder.write(told)
-            meta = Meta(cluster_id, node.id, new_id())
+        for folder, settings in zip(folders, told, strict=True):
+            folder.write(settings)
+            meta = Meta(cluster_id, folder.node, new_id())
             files.write_directory(folder.data, meta, levels, (), None, time.time_ns() // 1_000_000)
     except OSError as error:
-        home.remove(made)
+        home.remove(folders)
         raise Failure(f"Cannot make {home.path}: {error.strerror}") from error
-    except Failure:
-        home.remove(made)
-        raise
 
 
 def _checked(

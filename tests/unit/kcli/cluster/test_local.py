@@ -1,6 +1,7 @@
 """The folder of a local cluster, without processes; with them it is tested by way of the command."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,14 @@ def test_a_node_without_an_account_is_stopped_and_without_its_process_dead(tmp_p
     folder = LocalCluster(str(tmp_path)).folder(0)
     folder.write({})
     assert folder.state() == State("stopped")
-    own = processes.seen(os.getpid())
-    assert own
-    processes.write(f"{folder.path}/process", Process(own.pid, "1"))
-    assert folder.state() == State("dead")
-    assert not folder.kill()
-    folder.wait_stopped()
-    assert folder.state() == State("stopped")
+    with subprocess.Popen(["sleep", "60"]) as somebody:
+        processes.write(f"{folder.path}/process", Process(somebody.pid, "1"))
+        assert folder.state() == State("dead")
+        assert not folder.kill()
+        folder.wait_stopped()
+        assert folder.state() == State("stopped")
+        assert somebody.poll() is None
+        somebody.kill()
 
 
 def test_one_command_at_a_time(tmp_path: Path) -> None:

@@ -68,6 +68,16 @@ def test_a_process_with_the_same_pid_and_another_start_is_not_touched(fakes: Fak
     assert processes.health(process)
 
 
+def test_the_remains_of_a_process_are_none() -> None:
+    """Where nobody waits for it, a process that ended keeps its pid and its start time."""
+    child = subprocess.Popen(["true"])
+    try:
+        until(lambda: (told := processes._from_proc(child.pid)) and told.state == "Z", SECONDS, "its end")
+        assert processes.seen(child.pid) is None
+    finally:
+        child.wait()
+
+
 def test_a_paused_process_is_told_from_a_running_one(fakes: Fakes) -> None:
     process = fakes.start()
 

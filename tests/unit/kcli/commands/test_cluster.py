@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,6 +153,16 @@ def test_a_port_in_use_is_told_before_anything_is_written(offset: int, home: Hom
     assert not home.default.exists()
 
 
+def test_a_port_that_was_taken_meanwhile_is_told(home: Home) -> None:
+    home.up()
+    home("down")
+    with socket.create_server(("127.0.0.1", home.port)):
+        out, err, code = home("start", "0")
+    assert (out, code) == ("", 1)
+    assert err.startswith(f"Port {home.port} is in use by process {os.getpid()} ")
+    assert home.node()["state"] == "stopped"
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -177,13 +188,14 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(line: str, words: str
 def test_another_process_under_an_old_pid_is_left_alone(home: Home) -> None:
     home.up()
     home("down")
-    own = os.getpid()
-    (home.default / "node-0" / "process").write_text(f"{own} 1\n")
-    assert home.node()["state"] == "dead"
-    for action in ("kill", "pause", "resume"):
-        assert home(action, "0")[1:] == ("Node 0 does not run: it is dead.\n", 1)
-    assert home("stop", "0")[0] == "Node 0 does not run.\n"
-    os.kill(own, 0)
+    with subprocess.Popen(["sleep", "60"]) as somebody:
+        (home.default / "node-0" / "process").write_text(f"{somebody.pid} 1\n")
+        assert home.node()["state"] == "dead"
+        for action in ("kill", "pause", "resume"):
+            assert home(action, "0")[1:] == ("Node 0 does not run: it is dead.\n", 1)
+        assert home("stop", "0")[0] == "Node 0 does not run.\n"
+        assert somebody.poll() is None
+        somebody.kill()
 
 
 def test_unknown_nodes_are_told(home: Home) -> None:
@@ -192,8 +204,6 @@ def test_unknown_nodes_are_told(home: Home) -> None:
 
 
 def test_logs_are_followed_until_nobody_reads(home: Home, tmp_path: Path) -> None:
-    import subprocess
-
     home.up()
     following = subprocess.Popen(
         [sys.executable, "-m", "kcli", "cluster", "logs", "0", "-f"],

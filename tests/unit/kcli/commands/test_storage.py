@@ -134,6 +134,13 @@ def test_a_directory_that_cannot_be_written_is_told(work: Path) -> None:
     assert (out, err, code) == ("", "Error while writing meta.properties file file/data: Not a directory\n", 1)
 
 
+def test_meta_properties_come_last(work: Path) -> None:
+    """A directory that has them is taken for whole: what failed half way must not."""
+    (work / "data" / "bootstrap.checkpoint").mkdir(parents=True)
+    assert storage(work, "format", "-t", CLUSTER, "-c", "node.properties")[2] == 1
+    assert not (work / "data" / "meta.properties").exists()
+
+
 def test_only_files_where_directories_should_be_is_a_failure(work: Path) -> None:
     (work / "data").touch()
     _, err, code = storage(work, "format", "-t", CLUSTER, "-c", "node.properties")
