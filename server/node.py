@@ -241,7 +241,7 @@ class Node:
 
 
 def _not_yet(frame: memoryview) -> None:
-    raise Disconnect("this node is still starting")
+    raise Disconnect  # it is told to try again, and that is no news
 
 
 def _refuse_what_is_not_built(config: NodeConfig) -> None:
