@@ -23,7 +23,7 @@ Bytes = list[Buffer]
 
 
 class Disconnect(Exception):
-    """This connection cannot go on; the text says why. Without a text, nothing is wrong with the peer: no line is logged."""
+    """This connection cannot go on; the text says why. Without one, nothing is wrong with the peer, and none is logged."""
 
 
 class AfterWrite(Generic[T]):
