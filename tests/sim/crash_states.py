@@ -316,7 +316,7 @@ class Life:
             return
         Judge(self.seed, truth, self.settings, self.log, temper).judge()
         truth.batches = [data for data in truth.batches if batch.header(data).next_offset <= self.log.leo]
-        if not truth.batches:
+        if self.log.size == 0:
             self._now_empty(self.log.leo)
         self._forget_open()
 
