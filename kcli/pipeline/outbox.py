@@ -21,7 +21,6 @@ Source: KIP-98, KIP-360, KIP-91 (delivery time-out).
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from kcli.pipeline import decoding
@@ -53,16 +52,17 @@ FENCED = frozenset({INVALID_PRODUCER_EPOCH, PRODUCER_FENCED})
 TOO_LARGE = frozenset({MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE})
 
 
-@dataclass(slots=True, eq=False)
 class Parcel:
     """A batch in the queue."""
 
-    batch: Batch
-    created_ms: float
-    number: tuple[int, int, int] | None = None  # producer id, epoch, sequence of the first record
-    attempts: int = 0
-    in_flight: bool = False
-    in_doubt: bool = False  # it may be in the log
+    __slots__ = ("attempts", "batch", "created_ms", "in_doubt", "in_flight", "number")
+
+    def __init__(self, batch: Batch, created_ms: float, number: tuple[int, int, int] | None = None) -> None:
+        self.batch, self.created_ms = batch, created_ms
+        self.number = number  # producer id, epoch, sequence of the first record
+        self.attempts = 0
+        self.in_flight = False
+        self.in_doubt = False  # it may be in the log
 
 
 class Outcome(Enum):
