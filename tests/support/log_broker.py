@@ -9,6 +9,7 @@ one for each Produce request, in order; each says what happens to it:
     LOSE            the batches are appended, then the connection ends
     MOVE            another node has become the leader: NOT_LEADER_OR_FOLLOWER
     FORGET          the broker has forgotten all producers, then goes on
+    STALL           nothing comes back, although the connection stands
 """
 
 import threading
@@ -41,9 +42,9 @@ from server.wire.messages.produce import (
     TopicProduceResponse,
 )
 from tests.support.partition_log import PartitionLog
-from tests.support.scripted import HANG_UP, ScriptedBroker
+from tests.support.scripted import HANG_UP, SILENCE, ScriptedBroker
 
-DROP, LOSE, MOVE, FORGET = "drop", "lose", "move", "forget"
+DROP, LOSE, MOVE, FORGET, STALL = "drop", "lose", "move", "forget", "stall"
 OUT_OF_RANGE, UNKNOWN_TOPIC, NOT_LEADER, MESSAGE_TOO_LARGE, INVALID_TOPIC = 1, 3, 6, 10, 17
 EARLIEST, LATEST = -2, -1
 
@@ -73,6 +74,7 @@ class LogCluster:
         self.fetch_error: dict[tuple[str, int], list[int]] = {}
         self._max_message_bytes, self._auto_create = max_message_bytes, auto_create
         self.nodes = [ScriptedBroker(self._answers(node), versions) for node in range(nodes)]
+        self.advertised = [node.address for node in self.nodes]  # what metadata says of them
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -150,6 +152,8 @@ class LogCluster:
         trouble = self.troubles.pop(0) if self.troubles else None
         if trouble == DROP:
             return HANG_UP
+        if trouble == STALL:
+            return SILENCE
         if trouble == MOVE:
             self.move()
         if trouble == FORGET:

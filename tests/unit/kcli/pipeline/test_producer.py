@@ -13,7 +13,7 @@ from kcli.pipeline.partitioner import of_key
 from kcli.pipeline.producer import Failed, Producer
 from kcli.pipeline.settings import ProducerSettings
 from kcli.properties import Connection
-from tests.support.log_broker import DROP, FORGET, LOSE, MOVE, LogCluster
+from tests.support.log_broker import DROP, FORGET, LOSE, MOVE, STALL, LogCluster
 from tests.support.waiting import until
 
 QUICK = {"retry.backoff.ms": "1", "retry.backoff.max.ms": "5", "reconnect.backoff.ms": "1", "batch.size": "200"}
@@ -109,6 +109,20 @@ def test_seeded_trouble_neither_loses_nor_doubles(seed: int) -> None:
         for log in cluster.logs.values():
             assert log.values() == sorted(log.values(), key=VALUES.index)  # type: ignore[arg-type]
     assert (made.delivered, made.failed) == (400, [])
+
+
+def test_a_broker_that_falls_silent_is_left_after_the_request_time_out() -> None:
+    with LogCluster({"t": 1}, troubles=[None, STALL]) as cluster:
+        made = sent(cluster, request_timeout_ms="100", max_in_flight_requests_per_connection="1")
+        assert cluster.values() == VALUES
+    assert (made.delivered, made.failed) == (400, [])
+    assert made.told == [f"The broker at {cluster.bootstrap} does not answer; trying again"]
+
+
+def test_a_lost_connection_is_told_once() -> None:
+    with LogCluster({"t": 1}, troubles=[None, DROP]) as cluster:
+        made = sent(cluster)
+    assert made.told == [f"Lost the connection to the broker at {cluster.bootstrap}; trying again"]
 
 
 def test_without_idempotence_a_lost_answer_doubles() -> None:
