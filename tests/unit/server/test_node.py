@@ -207,7 +207,7 @@ def test_a_start_on_a_full_disk_ends_with_one_line_and_no_traceback(caplog: pyte
     async def main() -> None:
         world = OneNode()
         world.disk.fail(errno.ENOSPC, "write", "*/quorum-state*")
-        with pytest.raises(CannotStart, match="The metadata log failed: .*No space left on device"):
+        with pytest.raises(CannotStart, match=r"The metadata log failed: .*No space left on device"):
             await world.start()
         await world.node.stop()
 
