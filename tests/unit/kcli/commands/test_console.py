@@ -264,6 +264,14 @@ def test_where_reading_begins_and_ends(kcli: Kcli, options: str, expected: list[
     assert (err, code) == (f"Processed a total of {len(expected)} messages\n", 0)
 
 
+@pytest.mark.parametrize("options", ["", "--output json"])
+def test_until_latest_prints_nothing_that_came_later(kcli: Kcli, options: str) -> None:
+    fill(kcli.cluster, *numbers(20))
+    kcli.cluster.ends["t", 0] = 7
+    out, _, code = kcli.consume(f"--from-beginning --until latest {options}")
+    assert (len(out.splitlines()), code) == (7, 0)
+
+
 def test_reading_waits_for_what_comes(kcli: Kcli) -> None:
     fill(kcli.cluster, *numbers(3))
     with kcli.running("console-consumer --topic t --offset -1 --max-messages 2") as process:
