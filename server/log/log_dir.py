@@ -84,7 +84,9 @@ class LogDir:
             raise UnusableDirectory(f"Cannot read {path}: it is not text.") from error
         self.meta = meta_properties.parse(text, path)
         if self.meta.version == 0 and self.meta.node_id is None:
-            raise UnusableDirectory(f"{path} is damaged: it names neither a version nor a node. Restore it from a copy.")
+            raise UnusableDirectory(
+                f"{path} is damaged: it names neither a version nor a node. Restore it from a copy."
+            )
         if self.meta.version == 0:
             raise UnusableDirectory(f"{path} was written for ZooKeeper mode, which is gone. {_FORMAT}")
         self._read_clean_mark()
