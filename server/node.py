@@ -92,7 +92,9 @@ class Node:
 
     async def _start(self) -> None:
         cluster_id = self.logs.claim(self.config.node_id)
-        opened = metadata_log.open_quorum(self.config, self.logs, self._disk, self._clock, self._rng, self)
+        opened = metadata_log.open_quorum(
+            self.config, cluster_id, self.logs, self._disk, self._network, self._clock, self._rng, self
+        )
         self.quorum = opened.quorum
         idle_ms = self.config.number("metadata.max.idle.interval.ms")
         self.controller = ActiveController(self.quorum, self._clock, idle_ms)
