@@ -76,6 +76,7 @@ TABLE: Mapping[int, Api] = {
         Api(37, "create_partitions", BROKER | CONTROLLER),
         Api(44, "incremental_alter_configs", BROKER | CONTROLLER),
         Api(55, "describe_quorum", BROKER | CONTROLLER),
+        Api(56, "alter_partition", CONTROLLER),
         Api(60, "describe_cluster", BROKER | CONTROLLER),
         Api(61, "describe_producers"),
         Api(75, "describe_topic_partitions"),
