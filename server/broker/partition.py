@@ -231,6 +231,8 @@ class Partition:
             eligible=eligible,
         )
         self._perform(effects)
+        if self.starts:
+            self.starts.committed(self.low_watermark)
 
     def tick(self, now_ms: int) -> None:
         if self.leader is not None:
@@ -307,8 +309,14 @@ class Partition:
         """
         return self.log.read(offset, max_bytes, end_offset, minimum_one=minimum_one)
 
+    @property
+    def low_watermark(self) -> int:
+        """The offset that no replica holds anything below, as far as the leader knows."""
+        followers = {} if self.leader is None else self.leader.log_starts
+        return min([self.log.log_start_offset, *followers.values()])
+
     def delete_records(self, offset: int) -> int:
-        """Move the log start to `offset`, or to HW for -1; the new low watermark.
+        """Move the log start to `offset`, or to HW for -1; the offset that the low watermark must come to.
 
         Raises Rejected(OFFSET_OUT_OF_RANGE): above HW, or negative; POLICY_VIOLATION: the topic is only compacted.
         """
@@ -320,4 +328,6 @@ class Partition:
             raise Rejected(ErrorCode.OFFSET_OUT_OF_RANGE)
         if offset > self.log.log_start_offset:
             self.log.advance_log_start(offset)
-        return self.log.log_start_offset
+            for poll in [p for p in self.polls if p.follows]:
+                poll.changed()
+        return offset

@@ -116,7 +116,7 @@ class PartitionLeader:
         eligible      whether the metadata lets its broker be in an ISR
         """
         f = self._followers.get(replica)
-        if f is None or self.is_stale(replica, broker_epoch):
+        if f is None or not self.knows(replica, broker_epoch):
             return ()
         f.broker_epoch, f.log_start_offset = max(f.broker_epoch, broker_epoch), log_start_offset
         if offset >= self.leo:
@@ -167,10 +167,10 @@ class PartitionLeader:
         follower = self._followers.get(replica)
         return None if follower is None else follower.leo
 
-    def is_stale(self, replica: NodeId, broker_epoch: int) -> bool:
-        """Whether this is said by a registration of the replica's broker that a later one has replaced."""
+    def knows(self, replica: NodeId, broker_epoch: int = -1) -> bool:
+        """Whether `replica` holds one, and speaks in the registration of its broker that was last heard of."""
         follower = self._followers.get(replica)
-        return follower is not None and -1 < broker_epoch < follower.broker_epoch
+        return follower is not None and (broker_epoch == -1 or broker_epoch >= follower.broker_epoch)
 
     def broker_epoch(self, replica: NodeId) -> int:
         """The registration in which `replica` fetched last; -1 while it has not."""
