@@ -93,7 +93,7 @@ def _read(
         topic = tracked.topic_id if by_id else tracked.topic
         try:
             partition = broker.partition(topic, tracked.want.partition)
-            row = _read_one(partition, request, tracked, limit - reading.size, reading.size == 0, tells)
+            row = read_one(partition, request, tracked, limit - reading.size, reading.size == 0, tells)
             reading.partitions.append(partition)
             reading.size += len(row.records or b"")
             reading.must_answer |= row.diverging_epoch.end_offset >= 0 or (tells is not None and tracked.lags(row))
@@ -107,7 +107,7 @@ def _read(
     return reading
 
 
-def _read_one(
+def read_one(
     partition: Partition, request: FetchRequest, tracked: Tracked, limit: int, first: bool, tells: Follower | None
 ) -> PartitionData:
     want = tracked.want
