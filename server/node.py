@@ -22,7 +22,7 @@ from server.broker.controller import ActiveController
 from server.broker.lifecycle import Lifecycle
 from server.broker.members import Members
 from server.broker.quorum import MetadataQuorum
-from server.config import ConfigError, NodeConfig
+from server.config import NodeConfig
 from server.log.dirs import LogDirs
 from server.log.log_dir import LogDir
 from server.log.sync import SyncJob
@@ -50,7 +50,6 @@ class Node:
     """fatal: set to the reason once the node cannot go on; who runs it stops it then."""
 
     def __init__(self, config: NodeConfig, *, clock: Clock, network: Network, disk: Disk, rng: Rng) -> None:
-        _refuse_what_is_not_built(config)
         self.config = config
         self._clock, self._network, self._disk, self._rng = clock, network, disk, rng
         self.fatal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -288,16 +287,3 @@ class Node:
 
 def _not_yet(frame: memoryview) -> None:
     raise Disconnect("this node is still starting")
-
-
-def _refuse_what_is_not_built(config: NodeConfig) -> None:
-    if not config.is_controller:
-        raise ConfigError(
-            f"{config.path}: process.roles must include controller: this version runs a quorum of one, on its own node"
-        )
-    others = [voter for voter in config.voters if voter.node_id != config.node_id]
-    if others:
-        named = ", ".join(f"{voter.node_id}@{voter.host}:{voter.port}" for voter in others)
-        raise ConfigError(
-            f"{config.path}: controller.quorum.voters names other nodes ({named}): this version runs a quorum of one"
-        )

@@ -53,9 +53,7 @@ def open_quorum(
     log = logs.open_metadata_log(_settings(config))
     snapshots = Snapshots(disk, log.path)
     snapshots.clear_unfinished()
-    ids = snapshots.ids()
-    if ids and ids[-1].end_offset > log.leo:  # the node died between installing a snapshot and cutting the log
-        log.truncate_fully_and_start_at(ids[-1].end_offset, clock.timestamp_ms())
+    ids = _agreeing(log, snapshots.ids(), clock)
     limits = SnapshotLimits(
         bytes_between=config.number("metadata.log.max.record.bytes.between.snapshots"),
         interval_ms=config.number("metadata.log.max.snapshot.interval.ms"),
@@ -96,6 +94,24 @@ def open_quorum(
         _bootstrap(disk, logs.metadata_dir.path),
         str(config.number("min.insync.replicas")),
     )
+
+
+def _agreeing(log: Log, ids: list[SnapshotId], clock: Clock) -> list[SnapshotId]:
+    """Finish what a crash cut short: the log starts where a snapshot ends, and reaches as far as the latest one.
+
+    Raises Rejected(KAFKA_STORAGE_ERROR): the start of the log is gone, and no snapshot stands for it.
+    """
+    if ids and ids[-1].end_offset > log.leo:  # a fetched snapshot was finished, and the log not cut yet
+        log.truncate_fully_and_start_at(ids[-1].end_offset, clock.timestamp_ms())
+    usable = [each for each in ids if each.end_offset >= log.log_start_offset]
+    if log.log_start_offset > 0 and not usable:
+        raise Rejected(
+            ErrorCode.KAFKA_STORAGE_ERROR,
+            f"{log.path} starts at offset {log.log_start_offset}, and no snapshot holds what came before.",
+        )
+    if log.log_start_offset > 0:  # older snapshots were removed, and the log's new start not noted yet
+        log.advance_log_start(usable[0].end_offset)
+    return usable
 
 
 def _settings(config: NodeConfig) -> LogSettings:

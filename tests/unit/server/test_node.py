@@ -228,19 +228,3 @@ def test_a_port_in_use_ends_the_start_before_anything_is_decided() -> None:
         await world.node.stop()
 
     simulate(main())
-
-
-def test_a_quorum_of_several_is_refused_while_there_is_none() -> None:
-    async def main() -> None:
-        text = PROPERTIES.replace("0@node:9093", "0@node:9093,1@other:9093")
-        world = OneNode()
-        with pytest.raises(ConfigError, match="this version runs a quorum of one"):
-            Node(
-                node_config.load(text, "server.properties"),
-                clock=world.clock,
-                network=world.network.host("node"),
-                disk=world.disk.session(),
-                rng=None,  # type: ignore[arg-type]
-            )
-
-    simulate(main())
