@@ -1,5 +1,6 @@
 """The `kcli` program: a table of commands, each imported when it is used; errors become words and exit codes."""
 
+import errno
 import importlib
 import os
 import sys
@@ -36,6 +37,9 @@ NOT_BUILT = frozenset(
         "streams-groups", "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer",
     }
 )  # fmt: skip
+
+# What a write ends with when there is no room: standard output may be a file on a full disk.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 VERSION = f"kcli {__version__} (Kafka {KAFKA_VERSION} tools)"
 
@@ -111,10 +115,19 @@ def run(args: Sequence[str], obj: Any = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Without this, Python would complain again at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # whoever read it has seen enough
         return SUCCESS
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _forget_output()
+        return _told(Failure(f"Cannot write: {error.strerror}", None), debug)
     return code
+
+
+def _forget_output() -> None:
+    """What is still buffered for standard output goes nowhere; else Python would complain again at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _invoked(args: list[str], obj: Any) -> int:

@@ -214,7 +214,7 @@ class Node:
         if hasattr(self, "lifecycle"):
             self.lifecycle.heartbeat_now()
 
-    def broken(self, error: Exception) -> None:
+    def broken(self, error: BaseException) -> None:
         logger.error("the metadata log failed: %s", error, exc_info=error)
         self._die(f"The metadata log failed: {error}")
 
@@ -286,4 +286,4 @@ class Node:
 
 
 def _not_yet(frame: memoryview) -> None:
-    raise Disconnect("this node is still starting")
+    raise Disconnect  # it is told to try again, and that is no news

@@ -7,6 +7,8 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 ANSWER_S = 1.0
@@ -60,14 +62,21 @@ def holder(port: int) -> Holder | None:
     if not sockets:
         return None
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-            if held & sockets:
+        if not sockets.isdisjoint(_open_files(pid)):
+            try:
                 with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
                     return Holder(int(pid), file.read().replace("\0", " ").strip())
-        except (FileNotFoundError, PermissionError, ProcessLookupError):
-            continue  # it ended meanwhile, or belongs to somebody else
+            except FileNotFoundError:
+                return None  # it ended meanwhile
     return None
+
+
+def _open_files(pid: str) -> Iterator[str]:
+    """What a process has open; nothing of one that ends, or that is somebody else's."""
+    with suppress(FileNotFoundError, PermissionError, ProcessLookupError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):  # closed meanwhile
+                yield os.readlink(f"/proc/{pid}/fd/{number}")
 
 
 def _inodes(path: str, port: int) -> list[str]:

@@ -73,7 +73,8 @@ def up(
     home, extra = _home(path), plan.settings(config)
     with home.locked():
         if not home.folders():
-            _make(home, plan.layout(brokers or 1, controllers, port or plan.DEFAULT_PORT, _free_port), extra)
+            first = plan.DEFAULT_PORT if port is None else port
+            _make(home, plan.layout(1 if brokers is None else brokers, controllers, first, _free_port), extra)
         folders = _checked(home, brokers, controllers, port, extra)
         started = _start(folders)
         nodes = [_node(folder) for folder in folders]
@@ -266,23 +267,19 @@ def _make(home: LocalCluster, nodes: Sequence[LocalNode], extra: dict[str, str])
     from kcli.formats import storage as files
 
     _check_ports(nodes)
+    folders = [home.folder(node.id) for node in nodes]
+    told = [plan.properties(nodes, node, folder.data, extra) for node, folder in zip(nodes, folders, strict=True)]
+    for folder, settings in zip(folders, told, strict=True):
+        files.parsed(text_of(settings), folder.settings)
     cluster_id, levels = new_id(), features.of_new_cluster(None, {}, unstable=False, dynamic_quorum=False)
-    made = []
     try:
-        for node in nodes:
-            folder = home.folder(node.id)
-            told = plan.properties(nodes, node, folder.data, extra)
-            files.parsed(text_of(told), folder.settings)
-            made.append(folder)
-            folder.write(told)
-            meta = Meta(cluster_id, node.id, new_id())
+        for folder, settings in zip(folders, told, strict=True):
+            folder.write(settings)
+            meta = Meta(cluster_id, folder.node, new_id())
             files.write_directory(folder.data, meta, levels, (), None, time.time_ns() // 1_000_000)
     except OSError as error:
-        home.remove(made)
+        home.remove(folders)
         raise Failure(f"Cannot make {home.path}: {error.strerror}") from error
-    except Failure:
-        home.remove(made)
-        raise
 
 
 def _checked(

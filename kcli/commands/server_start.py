@@ -33,30 +33,29 @@ def command(config: str | None, daemon: bool, override: Sequence[str]) -> None:
     """
     if config is None:
         raise Usage("USAGE: kcli server-start [-daemon] server.properties [--override property=value]*")
-    path = os.path.abspath(config)
     overrides = [text if "=" in text else f"{text}=" for text in override]
-    told = properties.load(path) | properties.pairs(overrides)
+    told = properties.load(config) | properties.pairs(overrides)
     node, roles = told.get("node.id", told.get("broker.id", "")).strip(), told.get("process.roles", "").strip()
     if daemon:
-        _daemon(path, overrides, node, roles)
+        _daemon(config, overrides, node, roles)
         return
     own = processes.seen(os.getpid())
     if own:
-        servers.record(own, node, roles, path)
+        servers.record(own, node, roles, os.path.abspath(config))
     sys.stdout.flush()
     words = servers.command(config, overrides)
     os.execve(words[0], words, servers.environment())
 
 
-def _daemon(path: str, overrides: Sequence[str], node: str, roles: str) -> None:
+def _daemon(config: str, overrides: Sequence[str], node: str, roles: str) -> None:
     """Start it behind, wait until it answers."""
     from kcli.formats import storage as files  # a server behind cannot say what is wrong with its file
 
-    place = files.listening(path, properties.pairs(overrides))
+    place = files.listening(config, properties.pairs(overrides))
     log = _log(node)
     log_from = os.path.getsize(log) if os.path.exists(log) else 0
-    process = processes.spawn(servers.command(path, overrides), log, os.getcwd(), servers.environment())
-    servers.record(process, node, roles, path)
+    process = processes.spawn(servers.command(config, overrides), log, os.getcwd(), servers.environment())
+    servers.record(process, node, roles, os.path.abspath(config))
     progress = Progress()
     progress.of("The server starts ")
     where = f"{place.host}:{place.port}"

@@ -13,6 +13,7 @@ from kcli.model import ZERO_ID, Described, NewTopic, Reassignment, Resource, Set
 from kcli.options import Given
 from kcli.plan import topics as plan
 from kcli.render import topics as render
+from kcli.render.java import hash_order
 from kcli.report import Report
 
 ACTIONS = {
@@ -145,22 +146,24 @@ def describe(admin: Admin, *, topics_with_overrides: bool, **given: Any) -> Repo
         options.notice(ID_WINS)
     topics = _described(admin, _chosen(admin, **given))
     ailments = [name for name in plan.AILMENTS if given[name.replace("-", "_")]]
-    text, data = [], []
+    text: dict[str, list[str]] = {topic.topic.name: [] for topic in topics}
+    data = []
     if ailments:
         alive = frozenset(broker.id for broker in admin.describe_cluster().brokers if not broker.fenced)
         for topic in topics:
             ailing = plan.ailing(topic, ailments, alive)
-            text += [render.partition(topic, one) for one in ailing]
+            text[topic.topic.name] = [render.partition(topic, one) for one in ailing]
             data += [render.data(topic, ailing)] if ailing else []
     else:
         for topic in topics:
             if topics_with_overrides and not topic.settings:
                 continue
-            text.append(render.header(topic))
+            lines = text[topic.topic.name]
+            lines.append(render.header(topic))
             if not topics_with_overrides:
-                text += [render.partition(topic, one) for one in topic.topic.partitions]
+                lines += [render.partition(topic, one) for one in topic.topic.partitions]
             data.append(render.data(topic, topic.topic.partitions))
-    return Report("".join(text), {"topics": data})
+    return Report("".join(line for name in hash_order(text) for line in text[name]), {"topics": data})
 
 
 def create(

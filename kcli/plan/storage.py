@@ -193,7 +193,7 @@ def credential(text: str, new_salt: Callable[[], bytes]) -> Credential:
     salt = _decoded(given, "salt")
     iterations = _iterations(given.get("iterations"), mechanism.strip().replace("-", "_"))
     salted = _decoded(given, "saltedpassword")
-    unknown = [name for name in given if name not in PASSWORD_KEYS]
+    unknown = sorted(name for name in given if name not in PASSWORD_KEYS)
     if "password" not in given and salted is None:
         raise Failure("You must supply one of 'password' or 'saltedpassword' to add-scram")
     if "password" not in given and salt is None:

@@ -134,7 +134,7 @@ class Broker:
 
     def publish(self, delta: Delta, image: Image) -> None:
         """Make this node agree with `image`, which `delta` led to. What cannot be opened is logged, and left out."""
-        self.image = image
+        before, self.image = self.image, image
         if not self._opened:
             return
         for topic in delta.topics_deleted.values():
@@ -142,13 +142,15 @@ class Broker:
         for topic_id, indexes in delta.partitions_changed.items():
             topic_now = image.topic_of(topic_id)
             assert topic_now is not None
+            known = before.topic_of(topic_id)
             for index in sorted(indexes):
-                self._assign(topic_now, index, topic_now.partitions[index])
+                new = known is None or index not in known.partitions
+                self._assign(topic_now, index, topic_now.partitions[index], new=new)
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)
         self._reconfigure(delta)
 
-    def _assign(self, topic: Topic, index: int, registration: Registration) -> None:
+    def _assign(self, topic: Topic, index: int, registration: Registration, *, new: bool = False) -> None:
         if self.node_id not in registration.replicas:
             if index in self.partitions.get(topic.topic_id, {}):
                 self._remove(topic, index)
@@ -156,16 +158,22 @@ class Broker:
         partition = self.partitions.get(topic.topic_id, {}).get(index)
         settings = self.log_settings(topic.name)
         if partition is None:
-            partition = self._open(topic, index, registration, settings)
+            partition = self._open(topic, index, registration, settings, new=new)
         if partition is not None:
             max_lag_ms = self.config.number("replica.lag.time.max.ms")
             partition.become(registration, self.node_id, settings.min_insync_replicas, max_lag_ms)
             self.fetchers.assign(partition)
 
-    def _open(self, topic: Topic, index: int, registration: Registration, settings: LogSettings) -> Partition | None:
+    def _open(
+        self, topic: Topic, index: int, registration: Registration, settings: LogSettings, *, new: bool
+    ) -> Partition | None:
+        """new: no replica of this partition can have been here before."""
         try:
             log = self.logs.get(topic.name, index)
             if log is None:
+                if not new and any(each.offline is not None for each in self.logs.dirs):
+                    # It may be in there: an empty one elsewhere would lose its records, and be one too many later.
+                    raise StorageFailed("its log may be in a directory that is offline")
                 directory = registration.directory(self.node_id)
                 log = self.logs.create_log(topic.name, index, topic.topic_id, settings, directory)
             elif log.topic_id is None:

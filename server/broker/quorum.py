@@ -3,8 +3,8 @@
 The core decides (server/raft); this does what its effects say, each to its end, in order, before it steps again. What
 is committed is read back from the log, replayed into an image, and published.
 
-An append counts only once it is on disk. The appends of one turn of the loop share a sync, which is the turn's last
-deed.
+An append counts only once it is on disk. The sync is the one thing that leaves the loop: it runs in a thread, and what
+is appended meanwhile shares the next one.
 
 `ask` answers what other nodes ask, and `server/broker/raft_peers.py` carries what this one asks them.
 
@@ -16,12 +16,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from server.broker.raft_peers import Heard, RaftPeers
 from server.broker.snapshots import SnapshotId, Torn
 from server.broker.snapshotting import Snapshotting
 from server.log.log import Log, Origin
+from server.log.sync import sync_all
 from server.metadata.delta import Delta
 from server.metadata.image import Image
 from server.metadata.loader import Loader
@@ -59,7 +61,7 @@ class Node(Protocol):
         """This node does not lead the quorum (any longer): another does, or nobody that it knows of."""
         ...
 
-    def broken(self, error: Exception) -> None:
+    def broken(self, error: BaseException) -> None:
         """The metadata log cannot be written or read: the node cannot go on."""
         ...
 
@@ -100,6 +102,8 @@ class MetadataQuorum:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()  # (last offset, done) of appends
         self._events: deque[events.Event] = deque()
         self._stepping = self._closed = self._flushing = False
+        self._known_segments = 0  # whose names are durable
+        self._reign = 0  # how often this node has stopped leading
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -166,15 +170,37 @@ class MetadataQuorum:
         return appended.last_offset
 
     def _flush(self) -> None:
-        self._flushing = False
+        """Sync what is written: in a thread, except where a new segment's name must be made durable with it."""
         if self._closed:
             return
-        try:
-            self.log.flush()
-        except Rejected as e:
-            self._node.broken(e)
+        end = self.log.leo
+        if len(self.log.segments) != self._known_segments:
+            try:
+                self.log.flush()
+            except Rejected as e:
+                self._node.broken(e)
+                return
+            self._known_segments = len(self.log.segments)
+            self._flushed(end)
         else:
-            self._step(events.Flushed(self.log.leo))
+            paths = [self.log.segments.active.log_path]
+            syncing = asyncio.get_running_loop().run_in_executor(None, sync_all, self._disk, paths, ())
+            syncing.add_done_callback(partial(self._synced, end, self._reign))
+
+    def _synced(self, end: int, reign: int, syncing: "asyncio.Future[None]") -> None:
+        error = syncing.exception()
+        if error is not None:
+            self._node.broken(error)
+        elif not self._closed:
+            # What was led before may have been cut off since, and something else stand below `end`.
+            self._flushed(end if reign == self._reign else self.log.log_start_offset)
+
+    def _flushed(self, end: int) -> None:
+        """Everything below `end` is on disk; what was appended during the sync shares the next one."""
+        self._flushing = self.log.leo > end and self.core.is_leader  # a follower syncs what it appends itself
+        if self._flushing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._step(events.Flushed(end))
 
     # Stepping
 
@@ -221,6 +247,7 @@ class MetadataQuorum:
                 self._leads_from = start_offset
             case effects.Follow():
                 self._leads_from = None
+                self._reign += 1
                 self._refuse_waiting()
                 self._node.follow()
             case _:

@@ -40,5 +40,9 @@ def handle(broker: Broker, ctx: Context, request: ApiVersionsRequest) -> ApiVers
             if low > 0 or ctx.api_version >= FIRST_ZERO_LEVEL_VERSION
         ],
         finalized_features_epoch=image.offset,
-        finalized_features=[FinalizedFeatureKey(name, level, level) for name, level in sorted(image.features.items())],
+        finalized_features=[
+            FinalizedFeatureKey(name, level, level)
+            for name, level in sorted(image.features.items())
+            if name in SUPPORTED  # the log may hold levels of features that this server does not have
+        ],
     )

@@ -78,6 +78,8 @@ class Admission:
 
 def writable(data: Buffer) -> bytearray | memoryview:
     """The same buffer if it can be written to, else a copy."""
-    if isinstance(data, bytearray) or (isinstance(data, memoryview) and not data.readonly):
+    if type(data) is memoryview:
+        return bytearray(data) if data.readonly else data
+    if isinstance(data, bytearray):
         return data
     return bytearray(data)

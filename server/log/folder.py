@@ -209,24 +209,27 @@ class LogFolder:
         self.write()
         if offset >= self.leo:
             return
-        if offset <= self.log_start_offset:
-            self.truncate_fully_and_start_at(offset)
-            return
         with self._storing():
-            self._lower_recovery_point(offset)
+            last = self.segments[self.segments.floor(offset)]
+            found = last.locate(offset)
+            end = offset if found is None else min(offset, found[1].base_offset)
+            if end < self.log_start_offset or offset <= self.log_start_offset:
+                self.truncate_fully_and_start_at(min(offset, self.log_start_offset))
+                return
+            self._lower_recovery_point(end)
             self._reader.forget()
             for segment in reversed(list(self.segments)):
-                if segment.base < offset:
+                if segment is last:
                     break
                 self._retire(segment)
-            self._active = self.segments.active
-            self.leo = self._active.truncate(offset)
-            if self.leo < self.log_start_offset:  # both were within one batch
-                self.truncate_fully_and_start_at(self.log_start_offset)
-                return
+            self._active = last
+            if found is not None:
+                last.truncate(found[0], end)
+            self.leo = end
             self._settle(self.leo + 1)
             self.producers.clear()
-            kept = snapshots.offsets(self._disk, self.path)
+            first = self.segments[0].base
+            kept = [offset for offset in snapshots.offsets(self._disk, self.path) if offset >= first]
             start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers)
             recovery.replay(self.segments, self.producers, start or 0, self.leo)
         self.flush()
@@ -327,6 +330,8 @@ class LogFolder:
             return
         if count == len(self.segments):
             self.roll(timestamp_ms)
+        if self.recovery_point < self.segments[count].base:
+            self.flush()  # what the gone segments say of producers must be in a durable snapshot
         self._reader.forget()
         for segment in list(self.segments)[:count]:
             log.info("Deleting segment %d of %s", segment.base, self.path)

@@ -10,6 +10,7 @@ Source: KIP-98, KIP-101.
 
 import logging
 from collections.abc import Callable
+from struct import Struct
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,6 +30,8 @@ from server.records import batch
 from server.records.batch import Header
 
 log = logging.getLogger(__name__)
+# The first three fields of a batch lie outside its CRC, and the second stays as it is: one call writes them all.
+_stamp = Struct(">qii").pack_into
 __all__ = ["Appended", "Found", "Log", "Origin", "Owner", "Slice", "StorageFailed"]
 
 
@@ -194,8 +197,8 @@ class Log(LogFolder):
         latest = self.epochs.latest
         if leader_epoch != latest and (latest is None or leader_epoch > latest):
             self.epochs.assign(leader_epoch, base)
-        stamped = writable(data)
-        batch.stamp(stamped, 0, base, leader_epoch)
+        stamped = data if type(data) is bytearray else writable(data)
+        _stamp(stamped, 0, base, head.batch_length, leader_epoch)
         self._active.note(size, last, head.max_timestamp)
         self._pending.append(stamped)
         self.leo = last + 1

@@ -16,7 +16,7 @@ from server.log.txn_index import AbortedTxn
 from server.model.errors import ErrorCode, Rejected
 from server.ports import Buffer
 from server.records import batch
-from server.records.batch import MAX_SEQUENCE, Header
+from server.records.batch import MAX_SEQUENCE, TRANSACTIONAL, Header
 
 REMEMBERED_BATCHES = 5  # as many as an idempotent producer may have in flight
 ABORT, COMMIT = 0, 1
@@ -61,19 +61,24 @@ class ProducerDescription(NamedTuple):
 
 
 class Producer:
-    __slots__ = ("batches", "coordinator_epoch", "epoch", "producer_id", "timestamp", "txn_first_offset")
+    __slots__ = (
+        "batches",
+        "coordinator_epoch",
+        "epoch",
+        "last_sequence",
+        "producer_id",
+        "timestamp",
+        "txn_first_offset",
+    )
 
     def __init__(self, producer_id: int) -> None:
         self.producer_id = producer_id
         self.epoch = NONE
         self.batches: list[Batch] = []  # oldest first
+        self.last_sequence = NONE  # of the latest batch
         self.timestamp = NONE
         self.coordinator_epoch = NONE
         self.txn_first_offset = NONE
-
-    @property
-    def last_sequence(self) -> int:
-        return self.batches[-1].last_sequence if self.batches else NONE
 
     def row(self) -> Row:
         if not self.batches:
@@ -133,17 +138,17 @@ class ProducerStates:
         epoch = head.producer_epoch
         if origin is Origin.CLIENT:
             if epoch == producer.epoch:
-                last = head.last_sequence
-                for known in producer.batches:
-                    if known.base_sequence == sequence and known.last_sequence == last:
-                        return known
-                expected = (producer.last_sequence + 1) & MAX_SEQUENCE
-                if sequence != expected:
+                if sequence != (producer.last_sequence + 1) & MAX_SEQUENCE:
+                    last = head.last_sequence
+                    for known in producer.batches:
+                        if known.base_sequence == sequence and known.last_sequence == last:
+                            return known
                     raise _out_of_order(head, f"{producer.last_sequence} (current end sequence number)")
             elif epoch > producer.epoch and sequence != 0:
                 raise _out_of_order(head, f"epoch {producer.epoch} (current producer epoch)")
-        self._check_epoch(producer, epoch)
-        if producer.txn_first_offset >= 0 and not head.is_transactional:
+        if epoch < producer.epoch:
+            self._check_epoch(producer, epoch)
+        if producer.txn_first_offset >= 0 and not head.attributes & TRANSACTIONAL:
             raise Rejected(
                 ErrorCode.INVALID_TXN_STATE,
                 f"Producer {head.producer_id} has an open transaction and wrote without it.",
@@ -175,15 +180,17 @@ class ProducerStates:
 
     def update(self, head: Header, base_offset: int) -> None:
         """Take note of a data batch, as it stands in the log at `base_offset`."""
-        producer = self._of(head.producer_id, head.producer_epoch)
-        last_offset = base_offset + head.last_offset_delta
-        timestamp = head.max_timestamp
+        _, _, _, _, _, attributes, delta, _, timestamp, producer_id, epoch, sequence, _ = head
+        producer = self._producers.get(producer_id)
+        if producer is None or producer.epoch != epoch:
+            producer = self._of(producer_id, epoch)
+        last_sequence = (sequence + delta) & MAX_SEQUENCE if sequence >= 0 else NONE
         batches = producer.batches
         if len(batches) >= REMEMBERED_BATCHES:
             del batches[0]
-        batches.append(Batch(head.base_sequence, head.last_sequence, base_offset, last_offset, timestamp))
-        producer.timestamp = timestamp
-        if head.is_transactional and producer.txn_first_offset < 0:
+        batches.append(Batch(sequence, last_sequence, base_offset, base_offset + delta, timestamp))
+        producer.last_sequence, producer.timestamp = last_sequence, timestamp
+        if attributes & TRANSACTIONAL and producer.txn_first_offset < 0:
             producer.txn_first_offset = base_offset
             self._open[head.producer_id] = base_offset
 
@@ -219,6 +226,7 @@ class ProducerStates:
         if producer.epoch != epoch:
             producer.epoch = epoch
             producer.batches.clear()
+            producer.last_sequence = NONE
         return producer
 
     # -- transactions
@@ -263,6 +271,7 @@ class ProducerStates:
             producer.timestamp = row.timestamp
             producer.coordinator_epoch = row.coordinator_epoch
             if row.last_offset >= 0:
+                producer.last_sequence = row.last_sequence
                 first = (row.last_sequence - row.offset_delta) & MAX_SEQUENCE if row.last_sequence >= 0 else NONE
                 producer.batches.append(
                     Batch(first, row.last_sequence, row.last_offset - row.offset_delta, row.last_offset, row.timestamp)

@@ -104,7 +104,11 @@ class _Loading:
             if suffix in names.SEGMENT_SUFFIXES and base not in known:
                 log.warning("Removing %s%s of %s: it has no log", names.stem(base), suffix, self.folder)
                 self.disk.remove(f"{self.folder}/{names.stem(base)}{suffix}")
-        self.snapshots = sorted(base for base, suffix in found if suffix == names.SNAPSHOT)
+        snapshots_found = sorted(base for base, suffix in found if suffix == names.SNAPSHOT)
+        # A snapshot from before the first segment knows nothing of the batches between them: it would tell stories.
+        self.snapshots = [offset for offset in snapshots_found if not bases or offset >= bases[0]]
+        for offset in snapshots_found[: len(snapshots_found) - len(self.snapshots)]:
+            self.disk.remove(snapshots.path_of(self.folder, offset))
         for base in bases:
             size = self.disk.size(f"{self.folder}/{names.stem(base)}{names.LOG}")
             self.segments.append(self.segment(base, size))

@@ -287,15 +287,8 @@ class Segment:
 
     # -- shrinking, moving, closing
 
-    def truncate(self, offset: int) -> int:
-        """Drop the batches that hold `offset` or follow it, durably; return where the log ends now.
-
-        That is before `offset` when it fell into a batch, which is dropped whole.
-        """
-        found = self.locate(offset)
-        if found is None:
-            return offset
-        position, head = found
+    def truncate(self, position: int, offset: int) -> None:
+        """Drop, durably, the batches from `position` on, whose offsets are from `offset` on."""
         file = self.file()
         file.truncate(position)
         # Unsynced, a crash could show old batches behind those that are written here next.
@@ -309,7 +302,6 @@ class Segment:
         self._since_index = 0
         if position == 0:
             self._first_timestamp = NO_TIMESTAMP
-        return min(offset, head.base_offset)
 
     def _reload_max_timestamp(self) -> None:
         """Find the largest timestamp again: the time index's last entry, or a batch behind it."""

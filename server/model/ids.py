@@ -38,6 +38,7 @@ def uuid_of(text: str) -> UUID:
     raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     if len(raw) != 16:
         raise ValueError(
-            f"Input string `{text}` decoded as {len(raw)} bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID"
+            f"Input string `{text}` decoded as {len(raw)} bytes, which is not equal to the expected 16 bytes"
+            " of a base64-encoded UUID"
         )
     return UUID(bytes=raw)

@@ -23,7 +23,7 @@ Bytes = list[Buffer]
 
 
 class Disconnect(Exception):
-    """This connection cannot go on; the text says why."""
+    """This connection cannot go on; the text says why. Without one, nothing is wrong with the peer, nothing logged."""
 
 
 class AfterWrite(Generic[T]):

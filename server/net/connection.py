@@ -164,7 +164,7 @@ class Connection(asyncio.BufferedProtocol):
         except Disconnect as e:
             reason = str(e)
         if reason is not None:
-            self.close(reason)
+            self.close(reason or None)
         return more and self._task is None and not self._clogged and len(self._answers) < PIPELINED_ANSWERS
 
     def _settle(self, answers: list[Answer]) -> None:
@@ -218,7 +218,7 @@ class Connection(asyncio.BufferedProtocol):
         self._queue(answered or [], out)
         self._send(out)
         if reason is not None:
-            self.close(reason)
+            self.close(reason or None)
         self.resume()
 
     def _send(self, out: list[Buffer]) -> None:

@@ -194,7 +194,7 @@ def check(buf: Buffer, at: int, size: int, max_message_bytes: int, *, zstd: bool
         )
     if _crc32c(memoryview(buf)[at + CRC_FROM : at + size]) != crc:
         raise Rejected(ErrorCode.CORRUPT_MESSAGE, "The record batch is corrupt: its CRC-32C does not match its bytes.")
-    if count <= 0 or delta != count - 1 or base != 0:
+    if count <= 0 or delta != count - 1:
         raise Rejected(
             ErrorCode.INVALID_RECORD,
             f"Base offset {base}, last offset delta {delta} and count {count} do not make a produced record batch.",

@@ -42,7 +42,9 @@ def main() -> int:
         total.kills += report.kills
         total.power_cuts += report.power_cuts
         total.link_cuts += report.link_cuts
+        total.disk_faults += report.disk_faults
     troubles = f"{total.kills} kills, {total.power_cuts} power cuts, {total.link_cuts} cut links"
+    troubles += f", {total.disk_faults} disk faults"
     say(f"{len(seeds)} worlds in {perf_counter() - started:.1f} s: {total.acknowledged} acknowledged, {troubles}")
     say(f"failed seeds: {failed or 'none'}")
     return 1 if failed else 0

@@ -51,7 +51,7 @@ class Judge:
         self._indexes(heads)
         self._times(here)
         self._epochs(heads)
-        self._producers(kept, here)
+        self._producers(kept, [data for data in kept if batch.header(data).base_offset >= log.segments[0].base])
 
     def _batches(self, expected: list[bytearray]) -> None:
         log, found, offset = self.log, bytearray(), self.log.log_start_offset
@@ -104,6 +104,7 @@ class Judge:
             assert start < self.log.leo or start == self.log.log_start_offset, f"{self.words}: epoch {epoch}"
 
     def _producers(self, kept: list[bytearray], here: list[bytearray]) -> None:
+        """All is known that the batches tell which are still `here`, and maybe what deleted ones told."""
         whole, _ = _replayed(kept)
         rest, aborted = _replayed(here)
         for row in self.log.producers.rows():

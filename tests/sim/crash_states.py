@@ -145,6 +145,8 @@ class Life:
         truth.exists = truth.exists or log.recovery_point > truth.first
         truth.start = (max(truth.start[0], log.segments[0].base), log.log_start_offset)
         truth.started_anew = False
+        if self.rng.random() < 0.2:
+            Judge(self.seed, truth, self.settings, log, Temper.KEEP).judge()  # the living are judged too
 
     def _append(self) -> None:
         for _ in range(self.rng.randrange(1, 4)):
@@ -314,7 +316,7 @@ class Life:
             return
         Judge(self.seed, truth, self.settings, self.log, temper).judge()
         truth.batches = [data for data in truth.batches if batch.header(data).next_offset <= self.log.leo]
-        if not truth.batches:
+        if self.log.size == 0:
             self._now_empty(self.log.leo)
         self._forget_open()
 

@@ -197,9 +197,8 @@ class World:
             for name, there in self.created.items():
                 if (name in topics) != there:
                     problems.append(f"{node.host} {'lost' if there else 'still has'} {name}, which was acknowledged")
-            for broker in self.nodes[node.id].broker.image.brokers.values():
-                if broker.fenced:
-                    problems.append(f"{node.host} takes broker {broker.broker_id} for fenced")
+            fenced = [each.broker_id for each in self.nodes[node.id].broker.image.brokers.values() if each.fenced]
+            problems += [f"{node.host} takes broker {broker_id} for fenced" for broker_id in fenced]
         problems += self._different_bytes()
         assert not problems, "\n".join(problems[:10])
 
@@ -215,8 +214,10 @@ class World:
             return not behind and not any(each.fenced for image in images for each in image.brokers.values())
 
         async with asyncio.timeout(HEAL_S):
-            while not settled():
+            while True:
                 await asyncio.sleep(0.05)
+                if settled():
+                    return
 
     def _different_bytes(self) -> list[str]:
         """The committed parts of the logs that two nodes have, compared byte by byte."""

@@ -8,7 +8,7 @@ clock but the world's steps. Told afterwards: what was acknowledged is in every 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from uuid import UUID
 
@@ -44,6 +44,7 @@ CLUSTER = "a-cluster-of-tests-abc"
 TOPIC = TopicId(UUID(int=500))
 NODES = tuple(map(NodeId, (1, 2, 3)))
 MAX_LAG_MS = 40
+UNREGISTERED = BrokerEpoch(-1)
 STATIC = {"min.insync.replicas": "2"}
 
 
@@ -64,7 +65,7 @@ class Replica:
 
     node: NodeId
     disk: MemoryDisk
-    epoch: BrokerEpoch = BrokerEpoch(-1)
+    epoch: BrokerEpoch = UNREGISTERED
     incarnation: int = 0
     seen: int = -1  # the metadata that it has replayed: an index
     hw: int = 0  # its checkpoint
@@ -118,9 +119,7 @@ class World:
             before = self.image.partition(TOPIC, 0)
             now = after.partition(TOPIC, 0)
             self.elections += before is not None and now is not None and before.leader != now.leader
-            self.images.append(
-                Image(*(len(self.images) if name == "offset" else getattr(after, name) for name in Image.__slots__))
-            )
+            self.images.append(replace(after, offset=len(self.images)))
 
     def directory(self, node: NodeId) -> DirectoryId:
         return DirectoryId(UUID(int=1000 + node))
@@ -385,13 +384,9 @@ class World:
         where = f"seed {self.seed}: {registration}"
         assert registration.leader != NO_LEADER, where
         assert set(registration.isr) == set(NODES), where
-        logs = {node: self.content(replica) for node, replica in self.replicas.items()}
-        assert len(set(logs.values())) == 1, f"{where}: logs of {[len(each) for each in logs.values()]} bytes differ"
-        found = {
-            record.offset: record.value
-            for at, _ in batch.headers(logs[NODES[0]])
-            for record in batch.records(logs[NODES[0]], at)
-        }
+        log, *others = (self.content(replica) for replica in self.replicas.values())
+        assert all(each == log for each in others), f"{where}: logs differ"
+        found = {record.offset: record.value for at, _ in batch.headers(log) for record in batch.records(log, at)}
         lost = {offset: value for offset, value in self.acknowledged.items() if found.get(offset) != value}
         assert not lost, f"{where}: lost {lost}"
 

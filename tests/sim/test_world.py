@@ -14,7 +14,7 @@ SEEDS = 40
 def test_a_world_keeps_its_promises(seed: int) -> None:
     report = run(seed)
     assert report.acknowledged > 0
-    assert report.kills + report.power_cuts + report.link_cuts > 0
+    assert report.kills + report.power_cuts + report.link_cuts + report.disk_faults > 0
 
 
 def test_one_seed_is_one_trace() -> None:

@@ -179,7 +179,8 @@ def heartbeat(
     broker_id = NodeId(request.broker_id)
     broker = registered(image, broker_id, request.broker_epoch)
     caught_up = request.current_metadata_offset >= broker.epoch
-    leads = any(partition.leader == broker_id for _, _, partition in image.all_partitions())
+    leaving = request.want_shut_down or broker.in_controlled_shutdown  # only then are all partitions looked at
+    leads = leaving and any(partition.leader == broker_id for _, _, partition in image.all_partitions())
     following = _next(broker, request, caught_up=caught_up, leads=leads or not others_caught_up)
     records: list[Record] = [*_directories(image, static, broker, request)]
     image = applied(image, records)

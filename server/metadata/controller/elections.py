@@ -14,7 +14,7 @@ from enum import Enum
 
 from server.metadata import settings
 from server.metadata.image import RECOVERED, RECOVERING, Image, Partition, Topic
-from server.metadata.records import PartitionChangeRecord
+from server.metadata.records import NO_LEADER_CHANGE, PartitionChangeRecord
 from server.model.features import ELR_VERSION, LEVELS
 from server.model.ids import LOST_DIR, NO_LEADER, NodeId, TopicId
 
@@ -60,16 +60,14 @@ def change(
     topic_id: TopicId, index: int, before: Partition, isr: tuple[NodeId, ...], rules: Rules
 ) -> PartitionChangeRecord | None:
     """The record that brings a partition to this ISR, with the leader and ELR that follow; None if nothing changes."""
-    if not isr and not rules.elr:
-        isr = before.isr  # without ELR the last member stays, or nobody would know whom to wait for
     outcome = _elect(before, isr, _eligible(before, isr, rules), rules)
     led = outcome.leader != before.leader
-    bumped = rules.bump_on_shrink and len(outcome.isr) < len(before.isr)
+    bumped = rules.bump_on_shrink and bool(outcome.isr) and not {*before.isr} <= {*outcome.isr}
     record = PartitionChangeRecord(
         index,
         topic_id,
-        isr=_new(outcome.isr, before.isr),
-        leader=outcome.leader if led or bumped else PartitionChangeRecord().leader,
+        isr=_isr(before, outcome, rules),
+        leader=outcome.leader if led or bumped else NO_LEADER_CHANGE,
         leader_recovery_state=_recovery(before, outcome),
         eligible_leader_replicas=_new(outcome.elr, before.elr),
         last_known_elr=_last_known(before, outcome, rules),
@@ -86,15 +84,16 @@ def _eligible(before: Partition, isr: tuple[NodeId, ...], rules: Rules) -> tuple
 
 
 def _elect(before: Partition, isr: tuple[NodeId, ...], elr: tuple[NodeId, ...], rules: Rules) -> _Outcome:
-    def may_lead(replica: NodeId) -> bool:
-        return (replica in isr or replica in elr) and rules.acceptable(replica)
-
-    first = before.leader if rules.election is not Election.PREFERRED else before.replicas[0]
-    leader = next((each for each in (first, before.leader, *before.replicas) if may_lead(each)), None)
-    if leader is not None and leader in isr:
-        return _Outcome(leader, isr, elr)
-    if leader is not None:
-        return _Outcome(leader, (leader,), tuple(each for each in elr if each != leader))
+    """Choose from the ISR; where that is empty from the eligible, then the last known leader, then, if so told, all."""
+    first = before.replicas[0] if rules.election is Election.PREFERRED else before.leader
+    for candidates in (isr, () if isr else elr):
+        up = [
+            each for each in (first, before.leader, *before.replicas) if each in candidates and rules.acceptable(each)
+        ]
+        if up and isr:
+            return _Outcome(up[0], isr, elr)
+        if up:
+            return _Outcome(up[0], (up[0],), tuple(each for each in elr if each != up[0]))
     last_known = before.last_known_elr
     if rules.elr and not isr and not elr and len(last_known) == 1 and rules.acceptable(last_known[0]):
         return _Outcome(last_known[0], (last_known[0],), (), unclean=True)
@@ -105,17 +104,24 @@ def _elect(before: Partition, isr: tuple[NodeId, ...], elr: tuple[NodeId, ...], 
     return _Outcome(NO_LEADER, isr, elr)
 
 
+def _isr(before: Partition, outcome: _Outcome, rules: Rules) -> tuple[NodeId, ...] | None:
+    """The ISR that is written; without ELR the last member stays, or nobody would know whom to wait for."""
+    if outcome.unclean:
+        return outcome.isr
+    return _new(outcome.isr, before.isr) if outcome.isr or rules.elr else None
+
+
 def _recovery(before: Partition, outcome: _Outcome) -> int:
     return RECOVERING if outcome.unclean and before.leader_recovery_state == RECOVERED else -1
 
 
 def _last_known(before: Partition, outcome: _Outcome, rules: Rules) -> tuple[NodeId, ...] | None:
-    """The last leader, once nobody is in sync any more; forgotten when somebody leads again. None: unchanged."""
-    if not rules.elr:
+    """Who led last, from when nobody leads until somebody does again. None: unchanged."""
+    if outcome.leader != NO_LEADER:
         return _new((), before.last_known_elr)
-    if not outcome.isr and before.isr:
-        return _new((before.leader,), before.last_known_elr)
-    return _new((), before.last_known_elr) if outcome.leader != NO_LEADER else None
+    if not rules.elr or before.leader == NO_LEADER:
+        return None
+    return _new((before.leader,), before.last_known_elr)
 
 
 def _new(now: tuple[NodeId, ...], before: tuple[NodeId, ...]) -> tuple[NodeId, ...] | None:

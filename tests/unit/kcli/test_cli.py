@@ -141,6 +141,13 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no file that is always full")
+def test_a_full_disk_behind_the_output_is_told_in_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "kcli", "topics", "--help"], stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, b"Cannot write: No space left on device\n")
+
+
 def test_ctrl_c_ends_with_130_and_no_traceback() -> None:
     asked = threading.Event()
 

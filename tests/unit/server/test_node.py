@@ -4,13 +4,11 @@ import errno
 
 import pytest
 
-from server import config as node_config
 from server.broker.snapshots import SnapshotId
-from server.config import ConfigError
 from server.log.meta_properties import UnusableDirectory
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import NO_LEADER
-from server.node import CannotStart, Node
+from server.node import CannotStart
 from server.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from server.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from server.wire.messages.describe_cluster import DescribeClusterRequest
@@ -24,7 +22,7 @@ from server.wire.messages.incremental_alter_configs import (
 from server.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 from tests.sim.loop import simulate
 from tests.support.nodes import CLUSTER_ID
-from tests.support.one_node import PROPERTIES, OneNode
+from tests.support.one_node import OneNode
 
 CREATE, DELETE, METADATA, CONFIGS, ALTER, QUORUM, CLUSTER = 19, 20, 3, 32, 44, 55, 60
 TOPIC = 2

@@ -207,6 +207,28 @@ def test_truncation_within_a_batch_drops_it_whole() -> None:
     assert log.leo == 3
 
 
+def test_truncation_leaves_nothing_in_the_indexes() -> None:
+    log = open_log(new_disk(), segment_bytes=1000, index_interval_bytes=0)
+    for _ in range(5):
+        log.append(records(1), 0, NOW)
+    log.truncate_to(2)
+    for _ in range(3):
+        log.append(records(1, size=50), 0, NOW)
+    assert list(log.segments.active.offsets.offsets) == [1, 3, 4]
+    assert list(log.segments.active.offsets.positions) == [88, 294, 412]
+
+
+def test_a_reader_that_comes_back_after_a_truncation_gets_what_is_there_now() -> None:
+    log = open_log(new_disk())
+    for _ in range(4):
+        log.append(records(1), 0, NOW)
+    assert log.read(0, 270, 4).next_offset == 3
+    log.truncate_to(1)
+    for _ in range(4):
+        log.append(records(1, size=33), 0, NOW)
+    assert bytes(log.read(3, 1, 5).data) == content(log)[88 + 2 * 101 : 88 + 3 * 101]
+
+
 def test_truncation_opens_the_transaction_again_whose_end_it_drops() -> None:
     log = open_log(new_disk())
     log.append(idempotent(7, 0, transactional=True), 0, NOW)

@@ -112,6 +112,15 @@ def test_waiting_fetches_are_refused_by_who_leads_no_more() -> None:
     assert of(one.step(Ticked(), NOW + 600), Answer) == []
 
 
+def test_refused_fetches_are_forgotten() -> None:
+    one = elected(voters=1)
+    asked(one, fetch(one, 9, 1, 1, wait_ms=500, hw=1))
+    assert len(of(one.step(Resign(), NOW), Answer)) == 1
+    later = [effect for now_ms in range(NOW, NOW + 5000, 100) for effect in one.step(Ticked(), now_ms)]
+    assert one.is_leader
+    assert of(later, Answer) == []
+
+
 @pytest.mark.parametrize(
     ("epoch", "error"), [(0, ErrorCode.FENCED_LEADER_EPOCH), (2, ErrorCode.UNKNOWN_LEADER_EPOCH), (1, NONE)]
 )

@@ -1,11 +1,12 @@
 """Source: KIP-966; and what Kafka's own controller wrote when its single broker stopped and came back (kafka/*.log)."""
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from server.metadata.controller.elections import Election, Rules, change, is_online
+from server.metadata.controller.elections import SHRINK_WITHOUT_EPOCH_SINCE, Election, Rules, change, is_online
 from server.metadata.image import RECOVERING, Broker, Image, Partition
 from server.metadata.records import PartitionChangeRecord
 from server.model.ids import (
@@ -20,6 +21,7 @@ from server.model.ids import (
     TopicId,
 )
 
+ELECTIONS = (Path(__file__).parent / "kafka_elects.txt").read_text().splitlines()[2:]
 TOPIC = TopicId(UUID(int=501))
 A, B, C = NodeId(1), NodeId(2), NodeId(3)
 DIR = DirectoryId(UUID(int=601))
@@ -158,3 +160,39 @@ def test_a_replica_is_online_with_its_directory(directory: DirectoryId, online: 
     broker = Broker(A, BrokerEpoch(1), UUID(int=1), (), (), None, False, False, (DIR,))
     found = Partition((A,), (A,), A, LeaderEpoch(0), 0, (directory,))
     assert is_online(Image(brokers={A: broker}), found, A) is online
+
+
+def nodes(text: str) -> tuple[NodeId, ...]:
+    return () if text == "-" else tuple(NodeId(int(each)) for each in text.split(","))
+
+
+def told(record: PartitionChangeRecord | None) -> str:
+    """As kafka_elects.txt shows a record."""
+    if record is None:
+        return "none"
+    isr, elr, known = (
+        "null" if each is None else str(list(each))
+        for each in (record.isr, record.eligible_leader_replicas, record.last_known_elr)
+    )
+    return f"isr={isr} leader={record.leader} rs={record.leader_recovery_state} elr={elr} lk={known}"
+
+
+def test_elections_come_out_as_kafkas() -> None:
+    """A sample of 20,000 that were compared."""
+    for line in ELECTIONS:
+        asked, _, kafkas = line.partition(" | ")
+        lists, numbers = asked.split(), asked.split()
+        replicas, isr, elr, last_known, wanted, up = (nodes(lists[at]) for at in (0, 1, 2, 3, 6, 7))
+        leader, recovery, unclean, min_isr, keeps_elr, level = (int(numbers[at]) for at in (4, 5, 8, 9, 11, 12))
+        before = Partition(
+            replicas, isr, NodeId(leader), LeaderEpoch(3), 7, (DIR,) * len(replicas), (), (), recovery, elr, last_known
+        )
+        by = rules(
+            *up,
+            min_isr=min_isr,
+            elr=bool(keeps_elr),
+            election=Election[lists[10]],
+            unclean=frozenset({NodeId(unclean)}) - {-1},
+            bump_on_shrink=level < SHRINK_WITHOUT_EPOCH_SINCE,
+        )
+        assert told(decide(before, wanted, by)) == kafkas, asked

@@ -1,0 +1,84 @@
+"""The shape of local clusters."""
+
+import pytest
+
+from kcli.errors import Failure
+from kcli.model import LocalNode
+from kcli.plan import cluster as plan
+
+BOTH = ("broker", "controller")
+ALONE = LocalNode(0, BOTH, 9092, 19092)
+
+
+def as_asked(port: int) -> int:
+    return port or 1
+
+
+def test_a_cluster_of_one_is_broker_and_controller() -> None:
+    assert plan.layout(1, None, 9092, as_asked) == (ALONE,)
+
+
+def test_a_controllers_port_is_any_where_the_usual_one_is_beyond_the_last() -> None:
+    assert plan.layout(1, None, 60_000, as_asked) == (LocalNode(0, BOTH, 60_000, 1),)
+
+
+def test_larger_clusters_have_three_controllers_and_brokers_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `up --brokers 4` will make once servers run together: MAX_NODES is the one place to lift."""
+    monkeypatch.setattr(plan, "MAX_NODES", 9)
+    assert plan.layout(4, None, 9092, as_asked) == (
+        LocalNode(0, BOTH, 9092, 19092),
+        LocalNode(1, BOTH, 9093, 19093),
+        LocalNode(2, BOTH, 9094, 19094),
+        LocalNode(3, ("broker",), 9095, None),
+    )
+    assert plan.layout(1, 3, 9092, as_asked)[2] == LocalNode(2, ("controller",), None, 19094)
+
+
+def test_several_nodes_are_refused_until_servers_run_together() -> None:
+    with pytest.raises(Failure, match="A cluster of 2 nodes is not built yet"):
+        plan.layout(2, None, 9092, as_asked)
+
+
+@pytest.mark.parametrize(("brokers", "controllers", "port"), [(0, None, 9092), (1, 0, 9092), (1, 1, 0), (1, 1, 65_536)])
+def test_numbers_that_make_no_cluster_are_refused(brokers: int, controllers: int, port: int) -> None:
+    with pytest.raises(Failure):
+        plan.layout(brokers, controllers, port, as_asked)
+
+
+def test_settings_come_back_as_the_node_that_they_are_of() -> None:
+    nodes = (ALONE, LocalNode(1, ("broker",), 9093, None), LocalNode(2, ("controller",), None, 19094))
+    told = [plan.properties(nodes, node, "/d", {"a": "b"}) for node in nodes]
+    assert [plan.read(each) for each in told] == list(nodes)
+    assert told[1]["controller.quorum.voters"] == "0@localhost:19092,2@localhost:19094"
+    assert (told[1]["default.replication.factor"], told[1]["a"]) == ("2", "b")
+
+
+@pytest.mark.parametrize("text", ["retention", "=1", "node.id=4", "log.dirs=/x", "listeners=PLAINTEXT://:1"])
+def test_settings_that_are_none_or_not_the_users_are_refused(text: str) -> None:
+    with pytest.raises(Failure):
+        plan.settings([text])
+
+
+def test_a_setting_may_hold_equals_signs() -> None:
+    assert plan.settings(["a = b=c", "a=d", "e="]) == {"a": "d", "e": ""}
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ((2, None, None), "--brokers 2: the cluster that is there has 1."),
+        ((None, 3, None), "--controllers 3: the cluster that is there has 1."),
+        ((1, 1, 9093), "--port 9093: the cluster that is there has 9092."),
+    ],
+)
+def test_another_cluster_than_the_one_that_is_there_is_refused(
+    asked: tuple[int | None, int | None, int | None], words: str
+) -> None:
+    with pytest.raises(Failure) as refused:
+        plan.check_same([ALONE], *asked)
+    assert refused.value.message == words
+
+
+def test_the_same_cluster_may_be_asked_for_again() -> None:
+    plan.check_same([ALONE], 1, 1, 9092)
+    plan.check_same([ALONE], None, None, None)
