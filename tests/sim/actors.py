@@ -33,6 +33,7 @@ LATER = {
     ErrorCode.REQUEST_TIMED_OUT,
     ErrorCode.KAFKA_STORAGE_ERROR,
     ErrorCode.NOT_ENOUGH_REPLICAS,
+    ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     ErrorCode.OFFSET_NOT_AVAILABLE,
 }
 SESSION_LOST = {ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH}
@@ -122,7 +123,9 @@ class Producer:
             self._sequence += len(values) if self._idempotent else 0
         while waiting:
             settled: set[int] = set()
-            await self._client.calls(PRODUCE, [(self._request(row.data), self._hears(row, settled)) for row in waiting])
+            await self._client.calls(
+                PRODUCE, [(self._request(row.data), self._hears(row, waiting, settled)) for row in waiting]
+            )
             waiting = [row for row in waiting if id(row) not in settled]
             # A second copy without a producer id is a second record, and a broker that forgot us cannot tell it either.
             if waiting and self._producer_id < 0:
@@ -132,20 +135,24 @@ class Producer:
             if waiting:
                 await self._scene.pause()
 
-    def _hears(self, row: "Batch", settled: set[int]) -> Callable[[Any], None]:
+    def _hears(self, row: "Batch", window: "list[Batch]", settled: set[int]) -> Callable[[Any], None]:
         def heard(answer: produce.ProduceResponse) -> None:
-            if self._settled(row.values, answer):
+            first = all(id(each) in settled for each in window[: window.index(row)])
+            if self._settled(row.values, answer, first=first):
                 settled.add(id(row))
 
         return heard
 
-    def _settled(self, values: list[str], answer: produce.ProduceResponse) -> bool:
+    def _settled(self, values: list[str], answer: produce.ProduceResponse, *, first: bool) -> bool:
+        """first: all batches before this one are settled, so that it is not out of order for being early."""
         (topic,) = answer.responses
         (row,) = topic.partition_responses
         code = ErrorCode(row.error_code)
         if code == ErrorCode.NONE:
             self._answered("ok", values, row.base_offset)
             return True
+        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and not first:
+            return False
         if code in FORGOTTEN:
             assert self._scene.power_cuts > 0, f"{self._name} was told {code.name}, and no power was cut"
             self._producer_id = -1

@@ -237,13 +237,15 @@ class _Errors(logging.Handler):
         self.lines.append(logging.Formatter().format(record))
 
 
-def run(seed: int, seconds: float = 20, trace: Callable[[str], None] = lambda line: None) -> Report:
+def run(
+    seed: int, seconds: float = 20, trace: Callable[[str], None] = lambda line: None, make: type[World] = World
+) -> Report:
     """Play one world. Raises AssertionError, which names the seed."""
     errors, logger = _Errors(), logging.getLogger("server")
     logger.addHandler(errors)
 
     async def main() -> Report:
-        return await World(seed, seconds, trace).run()
+        return await make(seed, seconds, trace).run()
 
     try:
         report = simulate(main(), Random(seed))

@@ -164,7 +164,7 @@ class World:
                 return
             self.commit(*decision.records)
             answer = decision.response.topics[0].partitions[0]
-            self.post(lambda: hear(answer.error_code, answer.isr, answer.partition_epoch))
+            self.wire.append(lambda: hear(answer.error_code, answer.isr, answer.partition_epoch))
 
         def hear(code: int, members: "object", epoch: int) -> None:
             if partition.leader is not leader:
@@ -177,10 +177,10 @@ class World:
         def again() -> bool:
             still = partition.leader is leader and leader.partition_epoch == wanted.partition_epoch
             if still:
-                self.post(ask)
+                self.wire.append(ask)
             return still
 
-        self.post(ask)
+        self.wire.append(ask)
         self.retries.append(again)
 
     # -- brokers
@@ -256,9 +256,6 @@ class World:
 
     # -- the wire
 
-    def post(self, act: Callable[[], None]) -> None:
-        self.wire.append(act)
-
     def retry(self) -> None:
         self.retries = [again for again in self.retries if again()]
 
@@ -282,7 +279,7 @@ class World:
         def ask() -> None:
             row = self.serve(leader, replica.node, epoch, want)
             if row is not None:
-                self.post(lambda: hear(row))
+                self.wire.append(lambda: hear(row))
 
         def hear(row: PartitionData) -> None:
             if replica.partition is not partition or partition.follower is not core:
@@ -294,7 +291,7 @@ class World:
                 self.locate(replica, partition, at, leader)
             assert not isinstance(left, BackOff) or row.error_code, f"seed {self.seed}: {partition.log.epochs.entries}"
 
-        self.post(ask)
+        self.wire.append(ask)
 
     def serve(self, leader: Replica, node: NodeId, epoch: int, want: FetchPartition) -> PartitionData | None:
         if leader.partition is None:
