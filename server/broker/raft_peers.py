@@ -53,7 +53,8 @@ class RaftPeers:
             response = responses.of_message(request, message)
         except (Unreachable, Rejected) as e:
             logger.debug("%s to node %d: %s", type(request).__name__, peer.id, e)
-            self._heard(events.Unanswered(peer, request))
+            refused = isinstance(e, Unreachable) and e.refused
+            self._heard(events.Unanswered(peer, request, refused=refused))
         else:
             self._heard(events.Answered(peer, request, response))
 
