@@ -9,7 +9,7 @@ import re
 import select
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -31,6 +31,7 @@ from kcli.render import console as render
 CLIENT_ID = "console-consumer"
 STDOUT = 1
 FOREVER = 1 << 62
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FLUSH_BYTES = 1 << 18
 EXAMPLES = """
     kcli console-consumer --topic orders --from-beginning --max-messages 5
@@ -62,8 +63,10 @@ def check(given: Given) -> None:
         if given.has(new) and given.has(old):
             raise Usage(f"Options --{old} and --{new} cannot be specified together.")
         if given.has(old):
-            options.notice(
-                f"Option --{old} is deprecated and will be removed in a future version. Use --{new} instead."
+            beside = given.values("output")[-1:] == ["json"]  # a notice is no data
+            click.echo(
+                f"Option --{old} is deprecated and will be removed in a future version. Use --{new} instead.",
+                err=beside,
             )
 
 
@@ -353,7 +356,7 @@ def _milliseconds(text: str) -> int:
     if text.isascii() and text.isdigit():
         return int(text)
     try:
-        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+        return (datetime.fromisoformat(text).astimezone() - EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError, OSError) as error:
         raise Setup(f"@{text} is not a moment", "Write it as @2026-01-31T12:00 or as @ and ms since 1970.") from error
 

@@ -53,28 +53,21 @@ DEPRECATED = {
     "property": "reader-property",
     "producer-property": "command-property",
     "producer.config": "command-config",
+    "max-partition-memory-bytes": "batch-size",
 }
 
 
 def check(given: Given) -> None:
     """Kafka's rules of usage, in its order."""
     given.need("topic")
-    for new, old in (
-        ("command-config", "producer.config"),
-        ("command-property", "producer-property"),
-        ("reader-property", "property"),
-    ):
-        if given.has(new) and given.has(old):
+    for old, new in DEPRECATED.items():
+        if given.has(new) and given.has(old) and new != "batch-size":
             raise Usage(f"Options --{new} and --{old} cannot be specified together.")
-    until = "will be removed in a future version. Use"
+    beside = given.values("output")[-1:] not in ([], ["text"])  # a notice is no data
     for old, new in DEPRECATED.items():
         if given.has(old):
-            click.echo(f"Warning: --{old} is deprecated and {until} --{new} instead.")
-    if given.has("max-partition-memory-bytes"):
-        click.echo(
-            "Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache Kafka 5.0. "
-            "Use --batch-size instead."
-        )
+            until = "in a future version" if new != "batch-size" else "in Apache Kafka 5.0"
+            click.echo(f"Warning: --{old} is deprecated and will be removed {until}. Use --{new} instead.", err=beside)
 
 
 @click.command(cls=options.Tool, check=check, examples=EXAMPLES)

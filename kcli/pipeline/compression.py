@@ -83,20 +83,20 @@ def _snappy(library: Any, data: memoryview) -> bytes:
 
 def _unsnappy(library: Any, data: bytes, limit: int) -> bytes:
     if not data.startswith(SNAPPY_MAGIC):
-        return _block(library, data, limit)
+        return _block(library, data, limit, limit)
     out, at, room = [], len(SNAPPY_FRAME), limit
     while at < len(data):
         (size,) = struct.unpack_from(">i", data, at)
         if not 0 <= size <= len(data) - at - 4:
             raise Failure("A record batch cannot be decompressed (snappy): a block is cut off")
-        out.append(_block(library, data[at + 4 : at + 4 + size], room))
+        out.append(_block(library, data[at + 4 : at + 4 + size], limit, room))
         room -= len(out[-1])
         at += 4 + size
     return b"".join(out)
 
 
-def _block(library: Any, block: bytes, limit: int) -> bytes:
-    if library.decompress_raw_len(block) > limit:
+def _block(library: Any, block: bytes, limit: int, room: int) -> bytes:
+    if library.decompress_raw_len(block) > room:
         raise _too_large(limit)
     return bytes(library.decompress_raw(block))
 

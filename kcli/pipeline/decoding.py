@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from crc32c import crc32c
-
 from kcli.errors import Failure
 from kcli.pipeline import compression
+from kcli.pipeline.checksum import crc32c
 from kcli.pipeline.encoding import HEADER_SIZE, Batch
 from kcli.pipeline.wire import zigzag
 

@@ -11,9 +11,8 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from crc32c import crc32c
-
 from kcli.pipeline import compression
+from kcli.pipeline.checksum import crc32c
 from kcli.pipeline.wire import zigzag
 
 Headers = Sequence[tuple[str, bytes | None]]

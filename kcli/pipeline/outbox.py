@@ -8,6 +8,10 @@ can neither be lost nor be there twice. From that follow the rules here:
 - After a failure nothing more is sent until everything under way has come back; then it goes on in order.
 - When a batch is given up, those behind it have numbers that the broker will never accept: the chain is broken. What is
   in doubt is then asked about under its old number first, one by one; the rest is numbered from 0 under the next epoch.
+- Behind a batch in doubt nothing is sent but others in doubt: brokers remember five batches, and it has to be among
+  them when it comes again.
+- A broker that does not know a producer takes any number from it. So the first batch of an epoch goes alone: else the
+  second could get into the log when the first was turned away.
 - "Out of order" means: not in the log. At the head of the queue it means, too, that the broker has forgotten this
   producer; then the chain is broken as well, and nothing is lost.
 
@@ -17,7 +21,6 @@ Source: KIP-98, KIP-360, KIP-91 (delivery time-out).
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from kcli.pipeline import decoding
@@ -49,16 +52,17 @@ FENCED = frozenset({INVALID_PRODUCER_EPOCH, PRODUCER_FENCED})
 TOO_LARGE = frozenset({MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE})
 
 
-@dataclass(slots=True, eq=False)
 class Parcel:
     """A batch in the queue."""
 
-    batch: Batch
-    created_ms: float
-    number: tuple[int, int, int] | None = None  # producer id, epoch, sequence of the first record
-    attempts: int = 0
-    in_flight: bool = False
-    in_doubt: bool = False  # it may be in the log
+    __slots__ = ("attempts", "batch", "created_ms", "in_doubt", "in_flight", "number")
+
+    def __init__(self, batch: Batch, created_ms: float, number: tuple[int, int, int] | None = None) -> None:
+        self.batch, self.created_ms = batch, created_ms
+        self.number = number  # producer id, epoch, sequence of the first record
+        self.attempts = 0
+        self.in_flight = False
+        self.in_doubt = False  # it may be in the log
 
 
 class Outcome(Enum):
@@ -80,6 +84,7 @@ class Outbox:
         self._under_way = 0
         self._retry_ms = 0.0
         self._recovering = self._broken = False
+        self._known = not settings.idempotence  # a broker knows the producer under its epoch
 
     # --- what goes in
 
@@ -115,12 +120,13 @@ class Outbox:
     def renew(self, producer_id: int, epoch: int) -> None:
         """Go on under another producer id."""
         self.producer_id, self._epoch, self._sequence = producer_id, epoch, 0
+        self._known = False
 
     def take(self, now_ms: float, *, flush: bool = False) -> Parcel | None:
         """The next batch to send now, numbered and marked as under way; None: there is none, or it has to wait."""
         if self.open and (flush or now_ms - self._opened_ms >= self._settings.linger_ms):
             self.close()
-        if now_ms < self._retry_ms or not self._queue or self._under_way >= self._settings.in_flight:
+        if now_ms < self._retry_ms or not self._queue or self._under_way >= self._window:
             return None
         if self._recovering:
             if self._under_way:
@@ -130,8 +136,12 @@ class Outbox:
                 return self._send(doubtful)
         if self.needs_id:
             return None
-        parcel = next((parcel for parcel in self._queue if not parcel.in_flight), None)
-        return self._send(parcel) if parcel else None
+        doubt = False
+        for parcel in self._queue:
+            if not parcel.in_flight:
+                return self._send(parcel) if parcel.in_doubt or not doubt else None
+            doubt |= parcel.in_doubt
+        return None
 
     def answered(self, parcel: Parcel, error: int, now_ms: float) -> Outcome:
         """A broker has answered. AGAIN: it stays in the queue; else it has left it."""
@@ -139,10 +149,11 @@ class Outbox:
         self._under_way -= 1
         if error in (0, DUPLICATE_SEQUENCE):
             self._queue.remove(parcel)
+            self._known |= parcel.number is not None and parcel.number[:2] == (self.producer_id, self._epoch)
             return Outcome.DELIVERED
         self._recovering = True
-        if error in TOO_LARGE and parcel.batch.count > 1:
-            self._split(parcel)
+        if error in TOO_LARGE and parcel.batch.count > 1 and not parcel.in_doubt:
+            self._split(parcel)  # in doubt, it would not be known again by its halves
             return Outcome.AGAIN
         if parcel.number and error in FORGOTTEN:
             parcel.in_doubt = False
@@ -183,6 +194,10 @@ class Outbox:
 
     # --- rules
 
+    @property
+    def _window(self) -> int:
+        return self._settings.in_flight if self._known else 1
+
     def _send(self, parcel: Parcel) -> Parcel:
         if parcel.number is None:
             parcel.number = NO_PRODUCER
@@ -201,6 +216,7 @@ class Outbox:
             if doubtful:
                 return doubtful
             self._epoch, self._sequence = self._epoch + 1, 0
+            self._known = False
             for parcel in self._queue:
                 parcel.number = None
             self._broken = False

@@ -8,7 +8,6 @@ import base64
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
@@ -39,6 +38,7 @@ class Record(Protocol):
 
 
 Decode = Callable[[bytes], bytes]
+_BEYOND_FLOAT = 3.4028235677973366e38  # rounds to a number that four bytes do not hold
 
 
 class Formatter:
@@ -226,6 +226,8 @@ def _void(content: bytes) -> bytes:
 
 def java_number(value: float, single: bool = False) -> str:
     """A number as Double.toString prints it, or with `single` Float.toString."""
+    from decimal import Decimal  # few records hold such numbers
+
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -250,7 +252,7 @@ def _shortest(value: float, single: bool) -> str:
         raw = struct.pack(">f", value)
         for digits in range(1, 9):
             text = f"{value:.{digits}g}"
-            if float(text) < 3.5e38 and struct.pack(">f", float(text)) == raw:
+            if float(text) < _BEYOND_FLOAT and struct.pack(">f", float(text)) == raw:
                 return text
         return f"{value:.9g}"
     return repr(value)

@@ -9,6 +9,7 @@ Source: KIP-631.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ from server.model.ids import NO_LEADER, NodeId
 from server.ports import Clock
 from server.raft.quorum import Description
 from server.raft.voters import Peer, Voter
+
+logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
 FRAMES = (BeginTransactionRecord, EndTransactionRecord)
@@ -114,6 +117,10 @@ class ActiveController:
 
     def _idled(self) -> None:
         """Keep the metadata log moving (KIP-835): observers learn from it that they are not behind."""
-        if self._clock.now_ms() - self._last_append_ms >= self._max_idle_ms:
-            self._append((NoOpRecord(),))
-        self._idle_later()
+        try:
+            if self._clock.now_ms() - self._last_append_ms >= self._max_idle_ms:
+                self._append((NoOpRecord(),))
+        except Rejected as e:  # the failed log has told the node already
+            logger.error("the metadata log does not move: %s", e)
+        else:
+            self._idle_later()

@@ -330,6 +330,12 @@ class MetadataQuorum:
 
     def keep_small(self) -> None:
         """Take a snapshot if one is due, and drop what older snapshots and records are no longer needed."""
+        try:
+            self._keep_small()
+        except (OSError, Rejected) as e:
+            self._node.broken(e)
+
+    def _keep_small(self) -> None:
         now, timestamp = self._clock.now_ms(), self._clock.timestamp_ms()
         whole = self.image.offset + 1 == self._applied  # not inside a transaction
         taken = self._snapshotting.take(self.image, self.core.history, now, timestamp) if whole else None

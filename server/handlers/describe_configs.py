@@ -4,6 +4,8 @@ Errors, each resource its own: INVALID_REQUEST, INVALID_TOPIC_EXCEPTION, UNKNOWN
 Source: KIP-133, KIP-226 (v1: synonyms), KIP-569 (v3: types, documentation), KIP-714 (client metrics).
 """
 
+from functools import cached_property
+
 from server.broker.broker import Broker
 from server.broker.context import Context
 from server.metadata import describe
@@ -26,40 +28,55 @@ CLUSTER = ""
 
 
 def handle(broker: Broker, ctx: Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse:
-    return DescribeConfigsResponse(results=[_result(broker, request, resource) for resource in request.resources])
+    question = _Question(broker, request)
+    return DescribeConfigsResponse(results=[question.result(resource) for resource in request.resources])
 
 
-def _result(
-    broker: Broker, request: DescribeConfigsRequest, resource: DescribeConfigsResource
-) -> DescribeConfigsResult:
-    try:
-        entries = describe.only(_entries(broker, resource), resource.configuration_keys or None)
-    except Rejected as e:
-        return DescribeConfigsResult(e.code, e.message, resource.resource_type, resource.resource_name)
-    rows = [_row(request, entry) for entry in entries]
-    return DescribeConfigsResult(ErrorCode.NONE, None, resource.resource_type, resource.resource_name, rows)
+class _Question:
+    """One request. It may name thousands of topics, most of which set little: what they share is worked out once."""
 
+    def __init__(self, broker: Broker, request: DescribeConfigsRequest) -> None:
+        self._broker, self._request = broker, request
 
-def _entries(broker: Broker, resource: DescribeConfigsResource) -> list[Entry]:
-    image, static, name = broker.image, broker.config.static, resource.resource_name
-    match resource.resource_type:
-        case ResourceType.TOPIC:
-            topic_names.check(name)
-            if name not in image.topics:
-                raise Rejected(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-            return sorted(describe.topic(image, broker.settings, name), key=lambda entry: rank(entry.name))
-        case ResourceType.BROKER if name == CLUSTER:
-            return describe.cluster(broker_settings(image, static))
-        case ResourceType.BROKER:
-            _check_broker(broker, name)
-            return describe.broker(broker.settings)
-        case ResourceType.GROUP if name:
-            return describe.group(image, broker.settings, name)
-        case ResourceType.CLIENT_METRICS if name:
-            return describe.client_metrics(image, name)
-    raise Rejected(
-        ErrorCode.INVALID_REQUEST, f"Unsupported resource type {resource.resource_type} or empty name '{name}'"
-    )
+    @cached_property
+    def _defaults(self) -> list[Entry]:
+        return sorted(describe.topic_defaults(self._broker.settings), key=lambda entry: rank(entry.name))
+
+    @cached_property
+    def _default_rows(self) -> dict[int, DescribeConfigsResourceResult]:
+        """By the entry's identity: while the defaults live, no other entry has it."""
+        return {id(entry): _row(self._request, entry) for entry in self._defaults}
+
+    def result(self, resource: DescribeConfigsResource) -> DescribeConfigsResult:
+        try:
+            entries = describe.only(self._entries(resource), resource.configuration_keys or None)
+        except Rejected as e:
+            return DescribeConfigsResult(e.code, e.message, resource.resource_type, resource.resource_name)
+        shared = self._default_rows
+        rows = [shared.get(id(entry)) or _row(self._request, entry) for entry in entries]
+        return DescribeConfigsResult(ErrorCode.NONE, None, resource.resource_type, resource.resource_name, rows)
+
+    def _entries(self, resource: DescribeConfigsResource) -> list[Entry]:
+        broker, name = self._broker, resource.resource_name
+        image = broker.image
+        match resource.resource_type:
+            case ResourceType.TOPIC:
+                topic_names.check(name)
+                if name not in image.topics:
+                    raise Rejected(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                return describe.overridden(self._defaults, image.config(ResourceType.TOPIC, name))
+            case ResourceType.BROKER if name == CLUSTER:
+                return describe.cluster(broker_settings(image, broker.config.static))
+            case ResourceType.BROKER:
+                _check_broker(broker, name)
+                return describe.broker(broker.settings)
+            case ResourceType.GROUP if name:
+                return describe.group(image, broker.settings, name)
+            case ResourceType.CLIENT_METRICS if name:
+                return describe.client_metrics(image, name)
+        raise Rejected(
+            ErrorCode.INVALID_REQUEST, f"Unsupported resource type {resource.resource_type} or empty name '{name}'"
+        )
 
 
 def _check_broker(broker: Broker, name: str) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from server.log import names
 from server.log.checkpoints import PartitionName
+from server.log.cleaner import Cleaner
 from server.log.log import Log
 from server.log.log_dir import LogDir
 from server.log.meta_properties import MetaProperties, NotFormatted, UnusableDirectory
@@ -29,6 +30,7 @@ from server.ports import Clock, Disk, Rng
 
 CHECKPOINT_MS = 5_000
 RETENTION_CHECK_MS = 300_000
+COMPACTION_BYTES = 2 << 20  # to go through at each tick: some 30 ms
 
 
 class LogSize(NamedTuple):
@@ -65,12 +67,14 @@ class LogDirs:
         max_open_files: int = MAX_OPEN_FILES,
         checkpoint_ms: int = CHECKPOINT_MS,
         retention_check_ms: int = RETENTION_CHECK_MS,
+        compaction_bytes: int = COMPACTION_BYTES,
         run: Callable[[SyncJob], None] = run_here,
         on_offline: Callable[[LogDir], None] = lambda directory: None,
     ) -> None:
         """
         paths          absolute
         metadata_dir   where the metadata log is; default the first path; may be none of `paths`
+        compaction_bytes   how much each tick may compact; 0: nothing is compacted
         run            runs a job (`run` in any thread, then `finish` in this one) that syncs rolled segments
         """
         self._clock, self._rng = clock, rng
@@ -83,6 +87,8 @@ class LogDirs:
         own = [each for each in self.dirs if each.path == metadata_dir]
         self.metadata_dir = own[0] if own else LogDir(self._files, metadata_dir, rng, self._went_offline)
         self._logs: dict[PartitionName, Log] = {}
+        self._compaction_bytes = compaction_bytes
+        self._cleaner = Cleaner(lambda: self._logs.values(), self.dir_of)
 
     @property
     def _all_dirs(self) -> list[LogDir]:
@@ -277,6 +283,8 @@ class LogDirs:
                 each.remove_doomed(now_ms)
             except OSError as error:
                 each.fail(error)
+        if self._compaction_bytes > 0:
+            self._cleaner.work(self._compaction_bytes, now_ms, timestamp_ms)
         if now_ms >= self._next_checkpoint_ms:
             self._next_checkpoint_ms = now_ms + self._checkpoint_ms
             self.checkpoint()
@@ -318,6 +326,7 @@ class LogDirs:
 
     def close(self, broker_epoch: int = -1) -> None:
         """Close all logs, durably, and mark the stop as clean."""
+        self._cleaner.stop()
         for each in self._all_dirs:
             each.close(broker_epoch, mark=each in self.dirs)
 

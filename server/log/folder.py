@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from server.log import checkpoints, names, recovery, retention, snapshots
 from server.log.closing import close_all
+from server.log.doomed import Doomed
 from server.log.open_files import OpenFiles
 from server.log.owner import Owner, StorageFailed
 from server.log.reading import Reader
@@ -63,7 +64,7 @@ class LogFolder:
         if loaded.unsynced:
             self._owe(loaded.unsynced)
         self._flushed_ms = now_ms
-        self._doomed: list[tuple[int | None, str]] = []  # (when to remove, path)
+        self._doomed = Doomed()
         self._set(settings)
 
     def _owe(self, paths: list[str]) -> None:
@@ -105,7 +106,7 @@ class LogFolder:
         raise StorageFailed(f"The log in {self.path} failed: {error.strerror or error}") from error
 
     @contextmanager
-    def _storing(self) -> Iterator[None]:
+    def storing(self) -> Iterator[None]:
         self._check()
         try:
             yield
@@ -152,7 +153,7 @@ class LogFolder:
         base = self.leo if base is None else base
         if base == self._active.base:
             return
-        with self._storing():
+        with self.storing():
             old = self._active
             old.close_times()
             paths = [old.log_path, *old.save_indexes()]
@@ -162,7 +163,7 @@ class LogFolder:
         # With the recovery point behind the old segment, its indexes and snapshot are trusted: they must be durable.
         if "compact" in self._settings.cleanup_policy or self.recovery_point >= self.leo:
             self.flush()
-        with self._storing():
+        with self.storing():
             self._start_segment(base, timestamp_ms)
 
     def _start_segment(self, base: int, timestamp_ms: int) -> None:
@@ -185,7 +186,7 @@ class LogFolder:
         self.write()
         if self.recovery_point >= self.leo and not self.debt:
             return
-        with self._storing():
+        with self.storing():
             self.debt.pay(self._disk, [self._active.log_path])
         self.recovery_point = self.leo
 
@@ -209,7 +210,7 @@ class LogFolder:
         self.write()
         if offset >= self.leo:
             return
-        with self._storing():
+        with self.storing():
             last = self.segments[self.segments.floor(offset)]
             found = last.locate(offset)
             end = offset if found is None else min(offset, found[1].base_offset)
@@ -237,7 +238,7 @@ class LogFolder:
     def truncate_fully_and_start_at(self, offset: int, timestamp_ms: int = 0) -> None:
         """Drop everything; the log is empty and begins at `offset`."""
         self.write()
-        with self._storing():
+        with self.storing():
             lower = offset < self.log_start_offset
             self.log_start_offset = offset
             self._lower_recovery_point(offset, always=lower)
@@ -271,16 +272,25 @@ class LogFolder:
 
     def _retire(self, segment: Segment) -> None:
         """Take a segment out, durably; its files go after file.delete.delay.ms."""
-        segment.close()
-        for suffix in (*names.SEGMENT_SUFFIXES, names.SNAPSHOT):
-            path = segment.stem + suffix
-            if self._disk.exists(path):
-                self._disk.rename(path, path + names.DELETED)
-                self._doomed.append((None, path + names.DELETED))
+        self.doom(segment)
         # In order: were a crash to bring back one segment and not the next, the log would have a hole.
         self._disk.sync_dir(self.path)
         self.segments.remove(segment)
         self._changed = True
+
+    def doom(self, segment: Segment, *, snapshot: bool = True) -> None:
+        """Rename a segment's files, and the snapshot at its beginning, for a later removal."""
+        segment.close()
+        for suffix in (*names.SEGMENT_SUFFIXES, names.SNAPSHOT) if snapshot else names.SEGMENT_SUFFIXES:
+            path = segment.stem + suffix
+            if self._disk.exists(path):
+                self._disk.rename(path, path + names.DELETED)
+                self._doomed.add(path + names.DELETED)
+
+    def replaced(self, old: list[Segment], new: Segment) -> None:
+        """Compaction has put one segment where a run of them was."""
+        self.segments.replace(old, new)
+        self._reader.forget()
 
     def advance_log_start(self, offset: int) -> None:
         """Move the log start offset forward, durably. Raises Rejected(OFFSET_OUT_OF_RANGE): beyond the LEO."""
@@ -289,7 +299,7 @@ class LogFolder:
             raise Rejected(ErrorCode.OFFSET_OUT_OF_RANGE, f"The log ends at {self.leo}, before {offset}.")
         if offset > self.log_start_offset:
             self._start_at(offset)
-            with self._storing():
+            with self.storing():
                 self.owner.checkpoint_now(self)
 
     def _start_at(self, offset: int) -> None:
@@ -304,12 +314,11 @@ class LogFolder:
         """Do what is due: retention, delayed removals, the time-based flush, the expiry of producers."""
         self._check()
         self.hw = hw
-        with self._storing():
+        with self.storing():
             if retain:
                 self._apply_retention(timestamp_ms)
                 self.producers.expire(timestamp_ms, self._settings.producer_id_expiration_ms)
-            if self._doomed:
-                self._remove_doomed(now_ms)
+            self._doomed.remove_due(self._disk, now_ms, self._settings.file_delete_delay_ms)
         if self.recovery_point >= self.leo:
             self._flushed_ms = now_ms
         elif now_ms - self._flushed_ms >= self._settings.flush_ms:
@@ -339,14 +348,6 @@ class LogFolder:
         if self.segments[0].base > self.log_start_offset:
             self._start_at(self.segments[0].base)
 
-    def _remove_doomed(self, now_ms: int) -> None:
-        delay = self._settings.file_delete_delay_ms
-        self._doomed = [(now_ms + delay if due is None else due, path) for due, path in self._doomed]
-        for due, path in self._doomed:
-            if due <= now_ms and self._disk.exists(path):  # type: ignore[operator]
-                self._disk.remove(path)
-        self._doomed = [(due, path) for due, path in self._doomed if due > now_ms]  # type: ignore[operator]
-
     def close(self) -> None:
         """Make everything durable, so that the next start needs no recovery; then close the files.
 
@@ -362,7 +363,7 @@ class LogFolder:
         self.write()
         if not self._changed and not self.debt:
             return False
-        with self._storing():
+        with self.storing():
             self._active.close_times()
             for path in [self._active.log_path, *self._active.save_indexes()]:
                 self.debt.add(path)
@@ -376,7 +377,7 @@ class LogFolder:
 
     def name_epochs(self) -> None:
         """Give the epochs that are synced by now their name."""
-        with self._storing():
+        with self.storing():
             if self.epochs.dirty:
                 path = f"{self.path}/{names.EPOCHS}"
                 self._disk.rename(path + names.NEW, path)

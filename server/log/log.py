@@ -121,7 +121,7 @@ class Log(LogFolder):
     def assign_topic_id(self, topic_id: UUID) -> None:
         """Write partition.metadata. It is durable with the log's first sync, as the folder itself is."""
         path = f"{self.path}/{names.PARTITION_METADATA}"
-        with self._storing():
+        with self.storing():
             write_whole(self._disk, path, checkpoints.format_partition_metadata(topic_id))
         self.topic_id = topic_id
         self.debt.add(path)
@@ -244,7 +244,7 @@ class Log(LogFolder):
             start = self.log_start_offset
             self.truncate_fully_and_start_at(straddling, timestamp_ms)
             self.log_start_offset = start
-            with self._storing():
+            with self.storing():
                 self.owner.checkpoint_now(self)
         for at, head in placed:
             self._make_room(head.size, head.last_offset, head.max_timestamp, timestamp_ms)
@@ -293,12 +293,12 @@ class Log(LogFolder):
 
     def offset_by_timestamp(self, timestamp: int) -> Found | None:
         """Find the first record at `timestamp` (ms) or later. Raises Rejected(CORRUPT_MESSAGE)."""
-        with self._storing():
+        with self.storing():
             return reading.offset_by_timestamp(self.segments, timestamp, self.log_start_offset)
 
     def max_timestamp(self) -> Found | None:
         """Find the first record with the largest timestamp. Raises Rejected(CORRUPT_MESSAGE)."""
-        with self._storing():
+        with self.storing():
             return reading.latest_by_timestamp(self.segments, self.log_start_offset)
 
     def lso(self, hw: int) -> int:
@@ -311,5 +311,5 @@ class Log(LogFolder):
 
     def aborted(self, start: int, end: int) -> list[AbortedTxn]:
         """Find the aborted transactions with records in [start, end)."""
-        with self._storing():
+        with self.storing():
             return reading.aborted(self.segments, start, end)

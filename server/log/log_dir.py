@@ -48,6 +48,7 @@ class LogDir:
         self._doomed: list[tuple[int, str]] = []  # (when to remove, folder)
         self._found_doomed: list[str] = []
         self._last_written: dict[str, bytes] = {}
+        self._cleaned: dict[PartitionName, int] = {}  # where the last compaction ended
         self._named: set[PartitionName] = set()  # in the checkpoints as they were written last
 
     @property
@@ -100,6 +101,7 @@ class LogDir:
         try:
             clean = self._take_clean_mark()
             marks = self._read_marks()
+            self._cleaned = self._read_offsets(checkpoints.CLEANED)
             for name in self._disk.list(self.path):
                 found = names.parse_folder(name)
                 if found is None or found.topic == METADATA_TOPIC or not self._disk.is_dir(f"{self.path}/{name}"):
@@ -190,6 +192,7 @@ class LogDir:
     def _rename(self, key: PartitionName, mark: str) -> str:
         """Close a log and mark its folder; the new path."""
         log = self.logs.pop(key)
+        self._cleaned.pop(key, None)
         log.abandon()
         path = f"{self.path}/{names.marked_folder(*key, self._rng.uuid().hex, mark)}"
         self._disk.rename(log.path, path)
@@ -220,7 +223,19 @@ class LogDir:
         self.fail(error)
 
     def checkpoint_now(self, log: LogFolder) -> None:
+        assert isinstance(log, Log)
+        if self.cleaned_to(log) > log.recovery_point:
+            self.note_cleaned(log, log.recovery_point)
         self.checkpoint()
+
+    def cleaned_to(self, log: Log) -> int:
+        """Where the last compaction of this log ended; 0 without any."""
+        return self._cleaned.get((log.topic, log.partition), 0)
+
+    def note_cleaned(self, log: Log, offset: int) -> None:
+        """Remember, durably, where a compaction ended. Raises OSError."""
+        self._cleaned[log.topic, log.partition] = offset
+        self._write(checkpoints.CLEANED, ((*key, end) for key, end in self._cleaned.items()))
 
     # -- checkpoints
 

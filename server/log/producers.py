@@ -279,6 +279,34 @@ class ProducerStates:
             if row.txn_first_offset >= 0:
                 producer.txn_first_offset = self._open[row.producer_id] = row.txn_first_offset
 
+    def heard_since(self, timestamp_ms: int) -> bool:
+        """Has any producer written at this time or later?"""
+        return any(producer.timestamp >= timestamp_ms for producer in self._producers.values())
+
+    def recall(self, heads: Iterable[Header]) -> None:
+        """Remember again the batches that a snapshot leaves out: it has only each producer's last one.
+
+        heads   of the log up to the snapshot, oldest first
+        """
+        earlier: dict[int, list[Batch]] = {}
+        for head in heads:
+            producer = self._producers.get(head.producer_id)
+            if producer is None or head.producer_epoch != producer.epoch or head.base_sequence < 0:
+                continue
+            found = Batch(
+                head.base_sequence, head.last_sequence, head.base_offset, head.last_offset, head.max_timestamp
+            )
+            earlier.setdefault(head.producer_id, []).append(found)
+        for producer_id, batches in earlier.items():
+            known = self._producers[producer_id].batches
+            for found in reversed(batches):
+                if not known or len(known) >= REMEMBERED_BATCHES:
+                    break
+                if found.last_offset < known[0].base_offset:
+                    if (found.last_sequence + 1) & MAX_SEQUENCE != known[0].base_sequence:
+                        break
+                    known.insert(0, found)
+
     def clear(self) -> None:
         self._producers.clear()
         self._open.clear()

@@ -23,6 +23,11 @@ from server.model.log_settings import LogSettings
 
 log = logging.getLogger(__name__)
 
+# How far to look back for batches that may be sent again: entries of the index (a batch or 4 KB each), and how long ago
+# the producer was heard last; clients give up after two minutes by default.
+RECALLED_ENTRIES = 256
+RECALLED_MS = 900_000
+
 
 @dataclass
 class Loaded:
@@ -155,6 +160,8 @@ class _Loading:
         start = snapshots.load(self.disk, self.folder, self.snapshots, end, self.producers)
         after_ms = self.settings.producer_id_expiration_ms
         self.producers.expire(self.timestamp_ms, after_ms)
+        if start and self.producers.heard_since(self.timestamp_ms - RECALLED_MS):
+            recall(Segments(self.segments), self.producers, start)
         # Below the log start too: what is still there, the live log knew.
         replay(Segments(self.segments), self.producers, start or 0, end)
         self.producers.expire(self.timestamp_ms, after_ms)
@@ -226,6 +233,30 @@ class _Loading:
         file.truncate(end)
         file.sync()
         segment.size = segment.written = end
+
+
+def recall(segments: Segments, producers: ProducerStates, end: int) -> None:
+    """Let the producers remember their batches right before `end`, which may be sent again.
+
+    Apache Kafka does without: a producer with several batches in flight when the broker stops, whose answers are lost,
+    is told OUT_OF_ORDER_SEQUENCE_NUMBER at the next start, which librdkafka takes for fatal.
+    """
+    parts: list[tuple[Segment, int]] = []
+    entries, at = RECALLED_ENTRIES, segments.floor(end - 1)
+    while at >= 0 and entries > 0:
+        positions = segments[at].offsets.positions
+        parts.insert(0, (segments[at], positions[-entries] if len(positions) >= entries else 0))
+        entries -= max(1, len(positions))
+        at -= 1
+    try:
+        producers.recall(
+            head
+            for segment, position in parts
+            for _, head in scan.headers(segment.file(), position, segment.written)
+            if head.base_offset < end
+        )
+    except Rejected as damage:
+        log.warning("Cannot look back from offset %d: %s", end, damage)
 
 
 def replay(segments: Segments, producers: ProducerStates, start: int, end: int) -> None:

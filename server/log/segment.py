@@ -8,7 +8,7 @@ Offsets are absolute, but for those inside indexes, which count from `base`.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from server.log import names, offset_index, scan, time_index, txn_index
@@ -17,7 +17,7 @@ from server.log.open_files import OpenFiles
 from server.log.scan import MAX_RELATIVE_OFFSET
 from server.log.sync import sync_all
 from server.log.time_index import NO_TIMESTAMP, TimeIndex
-from server.log.txn_index import TxnIndex
+from server.log.txn_index import AbortedTxn, TxnIndex
 from server.model.errors import ErrorCode, Rejected
 from server.ports import File
 from server.records.batch import HEADER_SIZE, Header, header
@@ -140,8 +140,10 @@ class Segment:
         self._max_timestamp, self._first_timestamp = (NO_TIMESTAMP, self.base), None
         self._since_index = 0
 
-    def reset_txns(self) -> None:
+    def reset_txns(self, entries: Iterable[AbortedTxn] = ()) -> None:
         self._txns = TxnIndex()
+        for entry in entries:
+            self._txns.add(entry)
 
     def save_indexes(self) -> list[str]:
         """Append what the index files lack, without a sync; return every path that an index may have."""

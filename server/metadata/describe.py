@@ -6,7 +6,7 @@ stand behind it only from the one of its own name on, so `retention.ms` shows no
 Source: KIP-133, KIP-226 (synonyms), KIP-569 (types and documentation), KIP-1142 (groups).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from server.metadata.image import Image
@@ -47,21 +47,28 @@ class Entry(NamedTuple):
 
 def topic(image: Image, broker: BrokerSettings, name: str) -> list[Entry]:
     """All settings of a topic, by name; `broker` is whose defaults it has."""
-    overrides = image.config(ResourceType.TOPIC, name)
+    return overridden(topic_defaults(broker), image.config(ResourceType.TOPIC, name))
+
+
+def topic_defaults(broker: BrokerSettings) -> list[Entry]:
+    """All settings of a topic that sets none itself."""
     entries = []
     for setting in TOPIC.values():
         behind = setting.synonyms[0][0] if setting.synonyms else None
         synonyms = () if behind is None else _broker_synonyms(broker, BROKER[behind])
-        if setting.name in overrides:
-            synonyms = (Synonym(setting.name, overrides[setting.name], Source.TOPIC), *synonyms)
-        entries.append(_entry(setting, _topic_value(setting, overrides, broker), synonyms, read_only=False))
+        entries.append(_entry(setting, topic_default(setting.name, broker), synonyms, read_only=False))
     return entries
 
 
-def _topic_value(setting: Setting, overrides: Mapping[str, str], broker: BrokerSettings) -> Value:
-    if setting.name in overrides:
-        return parse(setting, overrides[setting.name])
-    return topic_default(setting.name, broker)
+def overridden(defaults: Sequence[Entry], overrides: Mapping[str, str]) -> list[Entry]:
+    """`defaults` with what a topic sets itself, in the same order."""
+    return [_overridden(entry, overrides[entry.name]) if entry.name in overrides else entry for entry in defaults]
+
+
+def _overridden(default: Entry, text: str) -> Entry:
+    setting = TOPIC[default.name]
+    synonyms = (Synonym(setting.name, text, Source.TOPIC), *default.synonyms)
+    return _entry(setting, parse(setting, text), synonyms, read_only=False)
 
 
 def broker(settings: BrokerSettings) -> list[Entry]:

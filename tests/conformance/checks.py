@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.conformance.recording import RECORDS
 from tests.support import kafka, records
 from tests.support.broker import Broker, kcli
-from tests.support.nodes import HOST, Node
+from tests.support.nodes import Node
 from tests.support.places import place_for
 
 Done = subprocess.CompletedProcess[bytes]
@@ -212,7 +212,3 @@ def unpacked(bench: Bench) -> Path:
 
 def _tail(done: Done) -> str:
     return (done.stdout + done.stderr).decode(errors="replace")[-2000:]
-
-
-def controller(node: Node) -> str:
-    return f"{HOST}:{node.controller_port}"

@@ -128,7 +128,13 @@ def fetch(node: Node, topic: str, records: int) -> Ran:
     """Read with librdkafka, CRCs checked."""
     with librdkafka_consumer(
         node.bootstrap,
-        {"fetch.max.bytes": 50 * MB, "max.partition.fetch.bytes": 10 * MB, "queued.max.messages.kbytes": 200_000},
+        {
+            "fetch.max.bytes": 50 * MB,
+            "max.partition.fetch.bytes": 10 * MB,
+            # With fewer, librdkafka stops fetching for a second whenever a broker is faster than the application.
+            "queued.min.messages": 10_000_000,
+            "queued.max.messages.kbytes": 1_000_000,
+        },
     ) as consumer:
         consumer.assign([TopicPartition(topic, 0, 0)])
         consumer.consume(1, WAIT_S)

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.sim import compaction_states
 from tests.sim.crash_states import live
 
 WANTED, LIVES = 2_500, 8
+WANTED_IN_COMPACTION = 400
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +27,11 @@ def test_a_log_recovers_from_every_crash(worker: int) -> None:
         judged += live(seed)
         seed += LIVES
     assert judged >= WANTED / LIVES
+
+
+def test_a_log_recovers_from_every_crash_while_it_is_compacted() -> None:
+    judged, seed = 0, 0
+    while judged < WANTED_IN_COMPACTION:
+        judged += compaction_states.live(seed)
+        seed += 1
+    assert judged >= WANTED_IN_COMPACTION
