@@ -15,7 +15,7 @@ from random import Random
 from server.broker.partition import Partition
 from server.metadata.image import Image
 from server.model.errors import ErrorCode
-from server.model.ids import NO_LEADER, TopicId
+from server.model.ids import NO_LEADER, BrokerEpoch, NodeId, TopicId
 from server.ports import Network
 from server.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from tests.sim import quorum_world
@@ -71,6 +71,7 @@ class World(quorum_world.World):
         self.events: list[Event] = []
         self._actors: list[asyncio.Task[None]] = []
         self._scenes: list[Scene] = []
+        self._wound: tuple[NodeId, BrokerEpoch] | None = None  # who lost power, in which registration
 
     async def run(self) -> quorum_world.Report:
         await self.nodes.up()
@@ -128,7 +129,7 @@ class World(quorum_world.World):
         return living[0].broker.image if living else Image()
 
     def _scene(self, place: Place) -> Scene:
-        scene = Scene(self.rng, partial(self._leader_client, place), self._topic_id, self.events)
+        scene = Scene(self.rng, partial(self._leader_client, place), self._topic_id, self.events, forgetful=True)
         self._scenes.append(scene)
         return scene
 
@@ -156,16 +157,38 @@ class World(quorum_world.World):
     # -- troubles
 
     async def _crash(self) -> None:
-        """A host may lose its page cache while all replicas have all; without syncing no more is promised."""
+        """A host may lose its page cache while all replicas have all, and is spared till they have again.
+
+        Without syncing no more is promised: a second crash could leave the one that lost most as the last to lead.
+        """
+        if not self._healed():
+            return
         living = [node.id for node in self.nodes.nodes if node.process.alive]
-        whole = len(living) == len(self.nodes.nodes) and not self._lagging(self.image)
+        known = self.image.brokers.keys() >= set(self.nodes.brokers) and self.image.topics.keys() >= TOPICS.keys()
+        whole = known and len(living) == len(self.nodes.nodes) and not self._lagging(self.image)
         power = whole and self.rng.random() < 0.4
         count = 1 if power or self.rng.random() < 0.8 else len(living)
         for node_id in self.rng.sample(living, min(count, len(living))):
+            if power and node_id in self.nodes.brokers:
+                self._wound = NodeId(node_id), self.image.brokers[NodeId(node_id)].epoch
             self.nodes.crash(node_id, power=power)
             self.report.power_cuts += power
             self.report.crashes += not power
             self._later(self.rng.choice([0.0, self.rng.uniform(0, 8)]), node_id)
+
+    async def _stop(self) -> None:
+        if self._healed():
+            await super()._stop()
+
+    def _healed(self) -> bool:
+        """Whether what the last power cut took has been copied back."""
+        if self._wound is not None:
+            node, epoch = self._wound
+            known = self.image.brokers.get(node)
+            if known is None or known.epoch == epoch or not self.image.topics or self._lagging(self.image):
+                return False
+            self._wound = None
+        return True
 
     # -- judgement
 
