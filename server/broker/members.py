@@ -22,7 +22,7 @@ from server.broker.context import Client
 from server.broker.controller import ActiveController
 from server.broker.creating import create
 from server.config import NodeConfig
-from server.metadata.controller import brokers, directories, isr, producer_ids, recovery
+from server.metadata.controller import brokers, directories, isr, producer_ids
 from server.metadata.image import Broker, Image
 from server.model.errors import Rejected
 from server.model.ids import BrokerEpoch, NodeId
@@ -198,7 +198,7 @@ class Members:
 
     async def heartbeat(self, request: BrokerHeartbeatRequest, client: Client | None = None) -> BrokerHeartbeatResponse:
         """Raises Rejected."""
-        broker_id, before = NodeId(request.broker_id), self._controller.image
+        broker_id = NodeId(request.broker_id)
         caught_up = self._others_caught_up(broker_id)
         response = await self._controller.decide(
             lambda image: brokers.heartbeat(image, self._config.static, request, others_caught_up=caught_up)
@@ -207,9 +207,6 @@ class Members:
         member.offset = request.current_metadata_offset
         if request.want_shut_down and member.leaving_offset is None:
             member.leaving_offset = self._controller.image.offset
-        was = before.brokers.get(broker_id)
-        if was is not None and was.fenced and not response.is_fenced:
-            await self._controller.decide(lambda image: recovery.recovered(image, broker_id))
         return response
 
     def _heard(self, broker_id: NodeId, client: Client | None) -> Member:
