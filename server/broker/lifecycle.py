@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 UNREGISTERED = BrokerEpoch(-1)
 RETRY_MS = 50
-LEAVE_ATTEMPT_MS = 3_000  # how long a node that stops looks for a controller to take its leave from
+LEAVE_ATTEMPT_MS = 1_000  # how long a node that stops looks for a controller to take its leave from
 LEAVE_MS = 60_000  # how long it waits for others to take over its partitions
 HEARTBEAT_MS = 3_000  # one heartbeat's time
 PASSING = (ErrorCode.NOT_CONTROLLER, ErrorCode.DUPLICATE_BROKER_REGISTRATION, ErrorCode.REQUEST_TIMED_OUT)

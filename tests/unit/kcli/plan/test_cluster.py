@@ -33,7 +33,7 @@ def test_larger_clusters_have_three_controllers_and_brokers_beside_them() -> Non
 
 
 def test_more_nodes_than_one_machine_bears_are_refused() -> None:
-    with pytest.raises(Failure, match="A cluster of 33 nodes is more than one machine bears: 32 at most."):
+    with pytest.raises(Failure, match="A cluster of 33 nodes is more than one machine bears: 32 at most"):
         plan.layout(33, None, 9092, as_asked)
 
 
