@@ -25,6 +25,7 @@ from server.broker.quorum import MetadataQuorum
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
 from server.log.log_dir import LogDir
+from server.log.owner import StorageFailed
 from server.log.sync import SyncJob
 from server.metadata.delta import Delta
 from server.metadata.image import Image
@@ -215,7 +216,9 @@ class Node:
             self.lifecycle.heartbeat_now()
 
     def broken(self, error: BaseException) -> None:
-        logger.error("the metadata log failed: %s", error, exc_info=error)
+        # A disk that is full or fails is told by the line that ends the process; anything else is ours to find.
+        if not isinstance(error, OSError | StorageFailed):
+            logger.error("the metadata log failed: %s", error, exc_info=error)
         self._die(f"The metadata log failed: {error}")
 
     def _die(self, reason: str) -> None:

@@ -137,12 +137,15 @@ class LogFolder:
         active = self._active
         if active.size == 0 and active.fits(last):
             return
-        first = active.first_timestamp
+        try:  # the first look after a start reads the disk
+            first, entries = active.first_timestamp, len(active.offsets)
+        except OSError as error:
+            self._fail(error)
         waited = max_timestamp - first if first >= 0 else timestamp_ms - active.created_ms
         if (
             active.size + size > self._settings.segment_bytes
             or waited > self._roll_ms
-            or len(active.offsets) >= self._max_entries
+            or entries >= self._max_entries
             or not active.fits(last)
         ):
             self.roll(timestamp_ms, max(self.leo, last - MAX_RELATIVE_OFFSET))

@@ -34,7 +34,7 @@ def parse(text: str, path: str = FILE) -> MetaProperties:
     """Read the file's text. Raises UnusableDirectory, naming `path`."""
     try:
         fields = read_properties(text)
-        version = int(fields.get("version", "0"))
+        version = _number(fields.get("version", "0"), "Invalid meta.properties version string '{}'")
         if version not in (0, 1):
             raise ValueError(f"Unknown meta.properties version number {version}")
         node = fields.get("node.id", fields.get("broker.id"))
@@ -48,12 +48,19 @@ def parse(text: str, path: str = FILE) -> MetaProperties:
             raise ValueError(f"directory.id {directory} is a reserved one")
         return MetaProperties(
             fields.get("cluster.id"),
-            int(node) if node is not None else None,
+            _number(node, "Unable to read node.id as a base-10 number") if node is not None else None,
             DirectoryId(directory_id) if directory_id is not None else None,
             version,
         )
     except ValueError as error:
         raise UnusableDirectory(f"Cannot read {path}: {str(error).rstrip('.')}.") from error
+
+
+def _number(text: str, otherwise: str, base: int = 10) -> int:
+    try:
+        return int(text, base)
+    except ValueError:
+        raise ValueError(otherwise.format(text)) from None
 
 
 def format(meta: MetaProperties, timestamp_ms: int) -> str:
@@ -116,7 +123,7 @@ def _unescape(text: str) -> str:
             c = text[at]
             at += 1
             if c == "u":
-                out.append(chr(int(text[at : at + 4], 16)))
+                out.append(chr(_number(text[at : at + 4], "{} is no \\u escape", 16)))
                 at += 4
                 continue
             c = _UNESCAPES.get(c, c)

@@ -243,7 +243,8 @@ def recall(segments: Segments, producers: ProducerStates, end: int) -> None:
     """
     parts: list[tuple[Segment, int]] = []
     entries, at = RECALLED_ENTRIES, segments.floor(end - 1)
-    while at >= 0 and entries > 0:
+    # What is at `end` or behind it may not have been read yet, and be torn.
+    while at >= 0 and entries > 0 and segments[at].base < end:
         positions = segments[at].offsets.positions
         parts.insert(0, (segments[at], positions[-entries] if len(positions) >= entries else 0))
         entries -= max(1, len(positions))

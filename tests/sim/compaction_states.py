@@ -29,7 +29,7 @@ class KeyedLife:
         self.rng, self.clock = Random(seed), FixedClock()
         self.settings = LogSettings(
             cleanup_policy=frozenset({"compact"}),
-            segment_bytes=self.rng.choice([300, 900]),
+            segment_bytes=self.rng.choice([450, 900]),
             index_interval_bytes=self.rng.choice([0, 200]),
             delete_retention_ms=300,
             min_cleanable_dirty_ratio=0.1,

@@ -97,7 +97,15 @@ class Life:
         )
 
     def _start(self, disk: MemoryDisk) -> LogDirs:
-        dirs = LogDirs(disk, self.clock, _Rng(self.rng), [DATA], run=self.jobs.append, on_offline=_never)
+        dirs = LogDirs(
+            disk,
+            self.clock,
+            _Rng(self.rng),
+            [DATA],
+            compaction_bytes=0,
+            run=self.jobs.append,
+            on_offline=_never,
+        )
         dirs.claim(1)
         dirs.load(lambda topic: self.settings)
         return dirs

@@ -201,6 +201,18 @@ def test_a_node_cannot_go_on_without_its_metadata_log() -> None:
     simulate(main())
 
 
+def test_a_start_on_a_full_disk_ends_with_one_line_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        world = OneNode()
+        world.disk.fail(errno.ENOSPC, "write", "*/quorum-state*")
+        with pytest.raises(CannotStart, match=r"The metadata log failed: .*No space left on device"):
+            await world.start()
+        await world.node.stop()
+
+    simulate(main())
+    assert not [line for line in caplog.records if line.exc_info]
+
+
 def test_a_directory_of_another_node_is_refused_and_left_alone() -> None:
     async def main() -> None:
         world = OneNode(properties="broker.id=0\n")

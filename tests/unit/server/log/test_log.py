@@ -9,7 +9,7 @@ from server.log.reading import Found
 from server.model.errors import ErrorCode, Rejected
 from server.records import batch, build
 from server.records.batch import Record
-from tests.support.logs import ABORT, NOW, content, idempotent, marker, new_disk, open_log, records
+from tests.support.logs import ABORT, NOW, content, idempotent, marker, new_disk, open_log, records, reopened
 
 EIO = 5
 
@@ -196,6 +196,17 @@ def test_after_a_failed_sync_too() -> None:
         log.flush()
     with pytest.raises(StorageFailed):
         log.append(records(1), 0, NOW)
+
+
+def test_a_disk_that_fails_at_the_first_look_after_a_start_fences_the_log_too() -> None:
+    disk = new_disk()
+    log = open_log(disk)
+    log.append(records(1), 0, NOW)
+    log = reopened(log, disk, clean=True)
+    disk.fail(EIO, "read", "*.log")
+    with pytest.raises(StorageFailed):
+        log.append(records(1), 0, NOW)
+    assert log.failed
 
 
 def test_reads_are_bounded_by_the_log() -> None:

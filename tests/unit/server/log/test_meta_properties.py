@@ -36,10 +36,11 @@ def test_version_0_is_read() -> None:
         ("version=1\nnode.id=1\n", "cluster.id was not found"),
         ("version=1\ncluster.id=c\n", "node.id was not found"),
         ("version=2\n", "Unknown meta.properties version number 2"),
-        ("version=x\n", "invalid literal"),
+        ("version=x\n", "Invalid meta.properties version string 'x'"),
+        ("version=1\ncluster.id=c\nnode.id=one\n", "Unable to read node.id as a base-10 number"),
         ("version=1\ncluster.id=c\nnode.id=1\ndirectory.id=tooshort\n", "directory|byte|padding|base64"),
         ("version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAQ\n", "reserved"),
-        ("node.id=\\u00zz\n", "invalid literal"),
+        ("node.id=\\u00zz\n", "00zz is no \\\\u escape"),
     ],
 )
 def test_what_cannot_be_right_is_refused_by_name(text: str, words: str) -> None:

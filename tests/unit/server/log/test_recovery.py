@@ -1,6 +1,7 @@
 """Opening logs that were stopped cleanly, that crashed, or that somebody damaged."""
 
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,18 @@ def test_a_missing_or_damaged_snapshot_is_replaced_by_a_replay(damage: str) -> N
     else:
         overwrite(disk, path(8, ".snapshot"), b"X", 20)
     assert state(reopened(log, disk, clean=True, **SMALL)) == before
+
+
+def test_a_torn_segment_behind_the_only_snapshot_is_cut() -> None:
+    disk = new_disk()
+    log = filled(disk, 7)
+    log.settings = replace(log.settings, retention_bytes=0)
+    log.tick(0, NOW, 6)
+    log.append(idempotent(8, 5), 2, NOW)
+    assert [segment.base for segment in log.segments] == [6]
+    overwrite(disk, path(6), bytes(88), 88)
+    again = reopened(log, disk, clean=False, **SMALL)
+    assert (again.leo, again.size) == (7, 88)
 
 
 def test_a_stop_that_was_not_so_clean_is_recovered() -> None:
