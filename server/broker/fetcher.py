@@ -191,10 +191,10 @@ class Fetcher:
                 logger.info("fetching from broker %d failed: %s", self.leader, e)
                 await asyncio.sleep(self._settings.delay_s(failures))
                 failures += 1
-            except Exception:
+            except Exception as e:
                 # A bug must not end the replication of all partitions that this leader has.
                 self._session.reset()
-                logger.exception("fetching from broker %d failed", self.leader)
+                logger.error("fetching from broker %d failed", self.leader, exc_info=e)
                 await asyncio.sleep(self._settings.backoff_ms / 1000)
 
     async def _fetch(self) -> FetchResponse:
