@@ -166,8 +166,12 @@ class KafkaAdmin:
             found = self._metadata([])
             alive = sorted(Broker(b.node_id, b.host, b.port, b.rack) for b in found.brokers)
             return Cluster(found.cluster_id, found.controller_id if found.controller_id >= 0 else None, tuple(alive))
-        asked = {"endpoint_type": 2 if controllers else 1, "include_fenced_brokers": fenced}
-        answer = self._ask("DescribeCluster", include_cluster_authorized_operations=False, **asked)
+        answer = self._ask(
+            "DescribeCluster",
+            include_cluster_authorized_operations=False,
+            endpoint_type=2 if controllers else 1,
+            include_fenced_brokers=fenced,
+        )
         values.raise_if_refused(answer)
         brokers = [Broker(b.broker_id, b.host, b.port, b.rack, bool(b.is_fenced)) for b in answer.brokers]
         controller = answer.controller_id if answer.controller_id >= 0 else None

@@ -23,7 +23,6 @@ _HEADER = struct.Struct(">qiibIhiqqqhii").unpack_from
 _SIZE = struct.Struct(">qi").unpack_from
 LENGTH_END, CRC_FROM, MAGIC = 12, 21, 2
 CODEC, APPEND_TIME, TRANSACTIONAL, CONTROL = 0x07, 0x08, 0x10, 0x20
-ABORT = 0  # the type of the marker that ends a transaction for nothing
 _SHORTEST_RUN = 4
 
 
@@ -113,12 +112,6 @@ class Block:
         if start <= self.head.base_offset and end >= self.head.next_offset:
             return found
         return [record for record in found if start <= record.offset < end]
-
-    def marker(self) -> int:
-        """The type of a control batch."""
-        records = self._read(_records)
-        key = records[0].key if records else None  # compaction may have emptied it
-        return int.from_bytes((key or b"")[2:4], "big")  # behind a version
 
     def _read(self, parse: Callable[[bytes, Head], list[T]]) -> list[T]:
         try:

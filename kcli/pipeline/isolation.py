@@ -8,7 +8,7 @@ Source: KIP-98.
 from collections import deque
 from collections.abc import Iterable
 
-from kcli.pipeline.decoding import ABORT, CONTROL, TRANSACTIONAL, Block
+from kcli.pipeline.decoding import CONTROL, TRANSACTIONAL, Block
 
 
 class Visible:
@@ -25,7 +25,6 @@ class Visible:
         while self._ahead and self._ahead[0][1] < head.next_offset:
             self._open.add(self._ahead.popleft()[0])
         if head.attributes & CONTROL:
-            if head.producer_id in self._open and block.marker() == ABORT:
-                self._open.discard(head.producer_id)
+            self._open.discard(head.producer_id)  # while a transaction is here, its next marker is its end
             return False
         return not (head.attributes & TRANSACTIONAL and head.producer_id in self._open)

@@ -11,7 +11,7 @@ Source: KAFKA-10778 (fencing), KIP-101 (truncation by epoch, which the caller do
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from server.log import checkpoints, names, recovery, retention, snapshots
@@ -198,13 +198,11 @@ class LogFolder:
         return None if self.failed else self.debt.job(self._disk, self._synced)
 
     def _synced(self, offset: int, error: OSError | None) -> None:
-        if error is not None and not self.failed:
-            try:
-                self._fail(error)
-            except StorageFailed:
-                return  # the owner was told
         if error is None:
             self.recovery_point = max(self.recovery_point, offset)
+        elif not self.failed:
+            with suppress(StorageFailed):  # the owner is told
+                self._fail(error)
 
     # -- shrinking
 
@@ -267,9 +265,7 @@ class LogFolder:
         self.hw = min(self.hw, self.leo)
         self.epochs.truncate_end(self.leo)
         self._save_epochs()
-        for offset in snapshots.offsets(self._disk, self.path):
-            if offset >= drop_snapshots_from:
-                self._disk.remove(snapshots.path_of(self.path, offset))
+        snapshots.drop(self._disk, self.path, drop_snapshots_from)
         self._changed = True
         self.debt.add(self._active.log_path)
 

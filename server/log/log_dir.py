@@ -83,6 +83,7 @@ class LogDir:
         self.meta = meta_properties.parse(text, path)
         if self.meta.version == 0:
             raise UnusableDirectory(f"{path} was written for ZooKeeper mode, which is gone. {_FORMAT}")
+        self._read_clean_mark()
 
     def adopt(self, meta: MetaProperties, timestamp_ms: int) -> None:
         """Write this identity into the directory."""
@@ -242,13 +243,17 @@ class LogDir:
     def _take_clean_mark(self) -> bool:
         """Whether the last stop was clean; the mark is gone afterwards, before anything changes."""
         path = f"{self.path}/{checkpoints.CLEAN_SHUTDOWN}"
-        try:
-            self.clean_epoch = checkpoints.parse_clean_shutdown(self._disk.read(path))
-        except FileNotFoundError:
+        if not self._disk.exists(path):
             return False
         self._disk.remove(path)
         self._disk.sync_dir(self.path)
         return True
+
+    def _read_clean_mark(self) -> None:
+        """Note whose clean stop it was; a broker says so when it registers, before its logs are loaded."""
+        path = f"{self.path}/{checkpoints.CLEAN_SHUTDOWN}"
+        if self._disk.exists(path):
+            self.clean_epoch = checkpoints.parse_clean_shutdown(self._disk.read(path))
 
     def _read_marks(self) -> Marks:
         return Marks(

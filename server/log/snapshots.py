@@ -30,6 +30,13 @@ def write(disk: Disk, folder: str, offset: int, producers: ProducerStates) -> st
     return path
 
 
+def drop(disk: Disk, folder: str, start: int) -> None:
+    """Remove the snapshots at `start` and behind it."""
+    for offset in offsets(disk, folder):
+        if offset >= start:
+            disk.remove(path_of(folder, offset))
+
+
 def load(disk: Disk, folder: str, candidates: list[int], limit: int, producers: ProducerStates) -> int | None:
     """Load the latest sound snapshot at `limit` or before it; return its offset. Damaged ones are removed."""
     for offset in reversed(candidates):

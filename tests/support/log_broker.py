@@ -181,7 +181,7 @@ class LogCluster:
         return self.logs[key].append(data)
 
     def _fetch(self, node: int, request: FetchRequest) -> FetchResponse:
-        topics = []
+        topics, room = [], request.max_bytes
         for topic in request.topics:
             name = self._topic(topic.topic, topic.topic_id)
             rows = []
@@ -197,7 +197,8 @@ class LogCluster:
                 answer = PartitionData(row.partition, error)
                 if log and not error:
                     answer.high_watermark = answer.last_stable_offset = log.end
-                    answer.records = log.read(row.fetch_offset, row.partition_max_bytes)
+                    answer.records = log.read(row.fetch_offset, row.partition_max_bytes) if room > 0 else b""
+                    room -= len(answer.records)  # the first one that has data is given whole (KIP-74)
                     answer.aborted_transactions = self.aborted.get(key, ()) if request.isolation_level else None
                 rows.append(answer)
             topics.append(FetchableTopicResponse(topic.topic, topic.topic_id, tuple(rows)))

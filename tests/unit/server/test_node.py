@@ -7,7 +7,7 @@ import pytest
 from server.broker.snapshots import SnapshotId
 from server.log.meta_properties import UnusableDirectory
 from server.model.errors import ErrorCode, Rejected
-from server.model.ids import NO_LEADER
+from server.model.ids import NO_LEADER, NodeId
 from server.node import CannotStart
 from server.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from server.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
@@ -66,8 +66,10 @@ def test_a_clean_stop_gives_up_leaderships_and_a_start_takes_them_again() -> Non
         await world.node.stop()
         stopped = world.node.broker.image.topics["first"].partitions[0]
         assert (stopped.leader, stopped.isr, stopped.elr) == (NO_LEADER, (), (0,))
+        epoch = world.node.broker.image.brokers[NodeId(0)].epoch
         await world.start()
         assert await leaders(world, "first") == [(0, 2)]
+        assert world.node.logs.clean_epoch == epoch
         started = world.node.broker.image.topics["first"].partitions[0]
         assert (started.isr, started.elr, started.leader_recovery_state) == ((0,), (), 0)
         await world.node.stop()

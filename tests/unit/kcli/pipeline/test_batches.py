@@ -15,6 +15,7 @@ from kcli.errors import Failure
 from kcli.pipeline import compression, decoding, encoding
 from kcli.pipeline.decoding import Block, Corrupt, Head, Record
 from kcli.pipeline.encoding import Batch, Open
+from kcli.pipeline.wire import zigzag
 from server.records import batch
 
 CODECS = range(5)
@@ -109,6 +110,19 @@ def test_runs_of_values_of_one_size_are_read(count: int, size: int) -> None:
     values = [str(index).zfill(size)[-size:].encode() if size else b"" for index in range(count)]
     read = block(raw(values_batch(values, later=5)))
     assert read.values() == values
+
+
+@pytest.mark.parametrize(("first", "later"), [(0, 0), (0, 200), (64, 0), (64, 100_000), (8192, 0)])
+@pytest.mark.parametrize("size", [0, 7, 100])
+def test_a_run_is_taken_whole(first: int, later: int, size: int) -> None:
+    """From one record to the next where an offset takes a byte more: that is what makes it fast."""
+    value = b"v" * size
+    one = encoding.record(first, later, None, value, ())
+    run = b"".join(encoding.record(first + index, later, None, value, ()) for index in range(50))
+    sizes = len(zigzag(later)), len(zigzag(first))
+    found: list[bytes | None] = []
+    assert decoding._run(b"before" + run + b"behind", 6, len(one), size, *sizes, found) == 6 + len(run)
+    assert found == [value] * 50
 
 
 @given(st.lists(st.tuples(st.integers(0, 66), st.integers(1, 12)), min_size=1, max_size=12))

@@ -53,6 +53,12 @@ class Reader:
         self.network.want(None)
         self.fetcher = Fetcher(self.network, FetchSettings.of(connection.settings))
 
+    def until_known(self) -> None:
+        """Wait for metadata, and for a link to every node."""
+        network = self.network
+        while not network.topology.nodes or not all(network.link(node) for node in network.topology.nodes):
+            network.poll(10)
+
     def until(self, key: Key, offset: int) -> list[bytes | None]:
         """Read until `offset` has been passed; the values of the partition."""
         found: list[Block] = []
@@ -102,6 +108,27 @@ def test_small_answers_lose_nothing() -> None:
         values = filled(cluster)
         made.fetcher.assign({T0: 0, ("t", 1): 0})
         assert made.until(T0, 50) == values
+
+
+def test_no_partition_starves_when_answers_have_room_for_one() -> None:
+    settings = {"max.partition.fetch.bytes": "1", "fetch.max.bytes": "1"}
+    with LogCluster({"t": 3}) as cluster, reader(cluster, settings) as made:
+        filled(cluster)
+        keys = list(cluster.logs)
+        made.fetcher.assign(dict.fromkeys(keys, 0))
+        for offset in range(5, 55, 5):
+            made.until(keys[0], offset)
+            assert all(abs(made.fetcher.position(key) - offset) <= 10 for key in keys)
+
+
+def test_an_answer_to_what_was_asked_before_is_not_taken() -> None:
+    with LogCluster({"t": 1}) as cluster, reader(cluster) as made:
+        values = filled(cluster)
+        made.until_known()
+        made.fetcher.assign({T0: 0})
+        made.fetcher._ask()
+        made.fetcher.assign({T0: 40})
+        assert made.until(T0, 50) == values[40:]
 
 
 def test_leaders_may_move_at_any_time() -> None:

@@ -67,6 +67,18 @@ def test_answers_come_in_any_pieces(piece: int) -> None:
         assert found == bodies
 
 
+@pytest.mark.parametrize("piece", [7, 1000, 70_000])
+def test_many_small_answers_come_in_any_pieces(piece: int) -> None:
+    bodies = [bytes([number % 256]) * (number % 90) for number in range(3000)]
+    stream = b"".join(frame(number, body) for number, body in enumerate(bodies, 1))
+    with linked() as (link, broker):
+        found = asked(link, len(bodies))
+        for at in range(0, len(stream), piece):
+            broker.sendall(stream[at : at + piece])
+            link.receive()
+        assert found == bodies
+
+
 def test_requests_are_framed_and_numbered() -> None:
     with linked() as (link, broker):
         asked(link, 2)

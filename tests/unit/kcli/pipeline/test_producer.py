@@ -210,6 +210,13 @@ def test_values_without_keys_go_to_all_partitions() -> None:
         assert all(log.end > 50 for log in cluster.logs.values())
 
 
+def test_each_batch_goes_elsewhere_than_the_one_before() -> None:
+    with LogCluster({"t": 2}) as cluster:
+        sent(cluster)
+        counts = [len(log.batches) for log in cluster.logs.values()]
+        assert max(counts) - min(counts) <= 1
+
+
 def test_a_partition_may_be_chosen() -> None:
     with LogCluster({"t": 4}) as cluster, sender(cluster) as made:
         made.producer.send("t", b"key", b"v", [("h", b"x")], partition=2)
