@@ -2,8 +2,9 @@
 
 All that is proposed while one request is on its way goes with the next one. A request that got no answer may have been
 carried out: it is repeated as it was, until an answer or the metadata says what became of it. An answer that the
-controller certainly refused frees the leader to propose anew; one that says that the leader knows too little leaves the
-proposal open, for the metadata that the leader lacks is on its way.
+controller certainly refused frees the leader to propose anew. One that says that the leader knows too little does not:
+the metadata that the leader lacks is on its way, or it was never committed, for a controller decides by what it has
+appended and may lose again. So that proposal is repeated as well.
 
 Source: KIP-497.
 """
@@ -29,10 +30,9 @@ from server.wire.messages.alter_partition import (
 
 logger = logging.getLogger(__name__)
 
-RETRY_MS = 50
+RETRY_MS, RETRY_MAX_MS = 50, 1_000
 PARTITIONS_A_REQUEST = 10_000
 REFUSED = (ErrorCode.INELIGIBLE_REPLICA, ErrorCode.OPERATION_NOT_ATTEMPTED)
-AGAIN = (ErrorCode.NOT_CONTROLLER, ErrorCode.UNKNOWN_SERVER_ERROR)
 Ask = Callable[[AlterPartitionRequest], Awaitable[AlterPartitionResponse]]
 Key = tuple[UUID, int]
 
@@ -56,10 +56,12 @@ class IsrChanges:
             self._task.cancel()
 
     async def _run(self) -> None:
+        failures = 0
         try:
             while self._open:
-                if not await self._send():
-                    await asyncio.sleep(RETRY_MS / 1000)
+                failures = 0 if await self._send() else min(failures + 1, 16)
+                if failures:
+                    await asyncio.sleep(min(RETRY_MS << (failures - 1), RETRY_MAX_MS) / 1000)
                 self._open = {key: row for key, row in self._open.items() if _is_open(*row)}
         finally:
             self._task = None
@@ -106,21 +108,21 @@ class IsrChanges:
         if self._open.get(key) is not sent:
             return True
         code = ErrorCode.UNKNOWN_SERVER_ERROR if row is None else ErrorCode(row.error_code)
-        if code in AGAIN:
-            return False
-        del self._open[key]
-        partition, leader, wanted = sent
-        if partition.leader is not leader:
-            return True
+        partition, _, wanted = sent
         if code == ErrorCode.NONE:
             assert row is not None
-            partition.altered(frozenset(map(NodeId, row.isr)), row.partition_epoch)
+            del self._open[key]
+            if row.partition_epoch > wanted.partition_epoch:
+                partition.altered(frozenset(map(NodeId, row.isr)), row.partition_epoch)
+            elif _is_open(*sent):
+                partition.proposal_refused()  # there was nothing to change
             return True
         logger.info("the controller refused the ISR %s of %s: %s", sorted(wanted.isr), partition, code.name)
         if code in REFUSED:
-            partition.proposal_refused()
-            return False  # the leader would propose the same at once, and be refused again
-        return True
+            del self._open[key]
+            if _is_open(*sent):
+                partition.proposal_refused()
+        return False  # what the leader would propose next at once would be refused again
 
 
 def _is_open(partition: Partition, leader: PartitionLeader, wanted: ProposeIsr) -> bool:
