@@ -126,8 +126,10 @@ class Node:
         broker, node_id = self.broker, self.config.node_id
         members = Members(self.config, cluster_id, self.controller, self._network, self._clock, self._rng)
         broker.members = members
-        broker.channel = Channel(self.controller, members.asked, self._network, self._clock, node_id)
         broker.answer_forwarded = partial(dispatch.answer_forwarded, broker)
+        broker.channel = Channel(
+            self.controller, members.asked, broker.answer_forwarded, self._network, self._clock, node_id
+        )
 
     async def _or_fatal(self, step: Coroutine[None, None, object]) -> None:
         """Wait for a step of the start, unless the node breaks first. Raises CannotStart."""

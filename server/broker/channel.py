@@ -11,12 +11,12 @@ A request whose connection broke may have been carried out, and is asked again a
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
-from server.broker.context import Context
+from server.broker.context import Client, Context
 from server.broker.controller import ActiveController
 from server.broker.principals import encode as encode_principal
 from server.model.errors import ErrorCode, Rejected
@@ -35,14 +35,24 @@ PATIENCE_MS = 15_000  # all attempts together, where the caller does not say
 NOBODY = (ErrorCode.NOT_CONTROLLER, ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.BROKER_NOT_AVAILABLE)
 
 Local = Mapping[int, Callable[[Any], Any]]
+AnswerForwarded = Callable[[Client, memoryview], Awaitable[bytes]]
 
 
 class Channel:
     def __init__(
-        self, controller: ActiveController, local: Local, network: Network, clock: Clock, node_id: int
+        self,
+        controller: ActiveController,
+        local: Local,
+        answer_forwarded: AnswerForwarded,
+        network: Network,
+        clock: Clock,
+        node_id: int,
     ) -> None:
-        """local: what the controller of this node answers, by API key."""
-        self._controller, self._local = controller, local
+        """
+        local             what the controller of this node answers, by API key
+        answer_forwarded  how it answers a client's request, header and body
+        """
+        self._controller, self._local, self._answer_forwarded = controller, local, answer_forwarded
         self._network, self._clock, self._node_id = network, clock, node_id
         self._peer: Peer | None = None
         self._changed = asyncio.Event()
@@ -81,7 +91,7 @@ class Channel:
         return await self._until_answered(attempt, timeout_ms)
 
     async def forward(self, ctx: Context, api_key: int, message: Any, *, timeout_ms: int = PATIENCE_MS) -> Any:
-        """Hand a client's request to the active controller, which must not be this node's.
+        """Hand a client's request to the active controller; to this node's own, once that has become it.
 
         Raises Rejected: CLUSTER_AUTHORIZATION_FAILED and others that the controller refuses the envelope with;
         NOT_CONTROLLER: there was none in time.
@@ -92,10 +102,13 @@ class Channel:
         envelope = EnvelopeRequest(inner, encode_principal(ctx.principal), _address(ctx.client_host))
 
         async def attempt(left_ms: int) -> Any:
-            response: EnvelopeResponse = await self._ask(ENVELOPE, envelope, left_ms)
-            if response.error_code:
-                raise Rejected(_code(response.error_code))
-            data = response.response_data or b""
+            if self._controller.active:
+                data = await self._answer_forwarded(ctx.client, memoryview(inner))
+            else:
+                response: EnvelopeResponse = await self._ask(ENVELOPE, envelope, left_ms)
+                if response.error_code:
+                    raise Rejected(_code(response.error_code))
+                data = response.response_data or b""
             _, at = decode_response_header(data, wire.header_versions(api_key, version)[1])
             return wire.decode_response(api_key, version, data, at)
 

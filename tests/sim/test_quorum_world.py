@@ -11,7 +11,9 @@ from server.broker.members import GONE_GRACE_MS, REGISTER_BROKER
 from server.model.errors import ErrorCode
 from server.model.ids import NodeId
 from server.wire.messages.broker_registration import BrokerRegistrationRequest, Feature, Listener
+from server.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from tests.sim import quorum_world
+from tests.sim.client import CREATE_TOPICS
 from tests.sim.loop import simulate
 from tests.sim.nodes import SimNodes
 from tests.support.nodes import CLUSTER_ID
@@ -57,14 +59,14 @@ async def until(condition: Callable[[], bool], seconds: float) -> None:
             await asyncio.sleep(0.01)
 
 
-def play(main: Callable[[SimNodes], Coroutine[None, None, None]], **shape: int) -> None:
+def play(main: Callable[[SimNodes], Coroutine[None, None, None]], seed: int = 7, **shape: int) -> None:
     async def played() -> None:
-        nodes = SimNodes(Random(7), **(shape or {"combined": 3}))  # type: ignore[arg-type]
+        nodes = SimNodes(Random(seed), **(shape or {"combined": 3}))  # type: ignore[arg-type]
         await nodes.up()
         await main(nodes)
         assert nodes.problems == []
 
-    simulate(played(), Random(7))
+    simulate(played(), Random(seed))
 
 
 def test_a_broker_whose_process_died_is_fenced_after_a_short_grace() -> None:
@@ -90,6 +92,26 @@ def test_the_active_controllers_own_broker_is_fenced_by_the_next_one() -> None:
         assert took < 1
 
     play(main)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_next_admin_operation_waits_for_an_election_and_not_for_a_time_out(seed: int) -> None:
+    """Whichever node is asked: one that hands on what it is asked, or one that becomes the controller meanwhile."""
+
+    async def main(nodes: SimNodes) -> None:
+        leader = nodes.leader()
+        assert leader is not None
+        nodes.crash(leader)
+        began = asyncio.get_running_loop().time()
+        for ask in ((leader + 1) % 3, (leader + 2) % 3):
+            client = nodes.client(ask)
+            client.use_newest(CREATE_TOPICS)
+            wanted = CreatableTopic(f"asked-of-{ask}", 1, 1)
+            answer = await client.call(CREATE_TOPICS, CreateTopicsRequest([wanted], 5000))
+            assert answer.topics[0].error_code == ErrorCode.NONE
+        assert asyncio.get_running_loop().time() - began < 3
+
+    play(main, seed)
 
 
 def test_a_broker_that_is_cut_off_keeps_its_session() -> None:
