@@ -11,7 +11,7 @@ Source: KIP-631.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from server.broker.quorum import MetadataQuorum
 from server.metadata.controller.decision import Decision
@@ -22,7 +22,7 @@ from server.model.errors import ErrorCode, Rejected
 from server.model.ids import NO_LEADER, NodeId
 from server.ports import Clock
 from server.raft.quorum import Description
-from server.raft.voters import Voter
+from server.raft.voters import Peer, Voter
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,15 @@ class ActiveController:
         """The active controller, as far as this node knows; -1 for none."""
         leader = self._quorum.core.leader_id
         return NO_LEADER if leader is None else leader
+
+    @property
+    def leader_peer(self) -> Peer | None:
+        """Where the active controller listens, as far as this node knows."""
+        return self._quorum.core.leader_peer
+
+    async def ask(self, message: Any) -> Any:
+        """Answer what another replica of the metadata log asks this one. Raises Rejected."""
+        return await self._quorum.ask(message)
 
     @property
     def voters(self) -> tuple[Voter, ...]:
