@@ -28,7 +28,7 @@ from server.model.errors import ErrorCode, Rejected
 from server.net.answers import AfterWrite, Answer, Bytes, Disconnect, Peer, Service, Settled
 from server.wire import api as wire
 from server.wire.codec import Malformed
-from server.wire.frames import decode_request_header, response_frame, response_head
+from server.wire.frames import SIZE_BYTES, decode_request_header, response_frame, response_head
 from server.wire.messages.api_versions import ApiVersion, ApiVersionsResponse
 from server.wire.refusal import refusal
 from server.wire.repeats import Repeats
@@ -44,12 +44,19 @@ MAX_OTHER_REQUEST_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """handler: a module in server/handlers. max_version: lower than Kafka's where a version needs what is not built."""
+    """
+    handler             a module in server/handlers
+    max_version         lower than Kafka's where a version needs what is not built
+    forwarded           answered by the active controller; brokers hand it on (KIP-590)
+    controller_handler  where a controller's listener means another thing by it
+    """
 
     key: int
     handler: str
     planes: int = BROKER
     max_version: int | None = None
+    forwarded: bool = False
+    controller_handler: str | None = None
 
     @property
     def versions(self) -> tuple[int, int]:
@@ -61,24 +68,39 @@ TABLE: Mapping[int, Api] = {
     api.key: api
     for api in (
         Api(0, "produce"),
-        Api(1, "fetch"),
+        Api(1, "fetch", BROKER | CONTROLLER, controller_handler="fetch_metadata_log"),
         Api(2, "list_offsets"),
         Api(3, "metadata"),
         Api(18, "api_versions", BROKER | CONTROLLER),
-        Api(19, "create_topics", BROKER | CONTROLLER),
-        Api(20, "delete_topics", BROKER | CONTROLLER),
+        Api(19, "create_topics", BROKER | CONTROLLER, forwarded=True),
+        Api(20, "delete_topics", BROKER | CONTROLLER, forwarded=True),
         Api(21, "delete_records"),
         Api(22, "init_producer_id"),
         Api(23, "offset_for_leader_epoch"),
         Api(32, "describe_configs", BROKER | CONTROLLER),
-        Api(33, "alter_configs", BROKER | CONTROLLER),
+        Api(33, "alter_configs", BROKER | CONTROLLER, forwarded=True),
         Api(35, "describe_log_dirs"),
-        Api(37, "create_partitions", BROKER | CONTROLLER),
-        Api(44, "incremental_alter_configs", BROKER | CONTROLLER),
-        Api(55, "describe_quorum", BROKER | CONTROLLER),
+        Api(37, "create_partitions", BROKER | CONTROLLER, forwarded=True),
+        Api(44, "incremental_alter_configs", BROKER | CONTROLLER, forwarded=True),
+        Api(52, "vote", CONTROLLER),
+        Api(53, "begin_quorum_epoch", CONTROLLER),
+        Api(54, "end_quorum_epoch", CONTROLLER),
+        Api(55, "describe_quorum", BROKER | CONTROLLER, forwarded=True),
+        Api(56, "alter_partition", CONTROLLER),
+        Api(58, "envelope", CONTROLLER),
+        Api(59, "fetch_snapshot", CONTROLLER),
         Api(60, "describe_cluster", BROKER | CONTROLLER),
         Api(61, "describe_producers"),
+        Api(62, "broker_registration", CONTROLLER),
+        Api(63, "broker_heartbeat", CONTROLLER),
+        Api(64, "unregister_broker", BROKER | CONTROLLER, forwarded=True),
+        Api(67, "allocate_producer_ids", CONTROLLER),
+        Api(70, "controller_registration", CONTROLLER),
+        Api(73, "assign_replicas_to_dirs", CONTROLLER),
         Api(75, "describe_topic_partitions"),
+        Api(80, "add_raft_voter", BROKER | CONTROLLER, forwarded=True),
+        Api(81, "remove_raft_voter", BROKER | CONTROLLER, forwarded=True),
+        Api(82, "update_raft_voter", CONTROLLER),
     )
 }
 
@@ -97,6 +119,7 @@ class Route:
     version: int
     handle: Callable[[Broker, Context, Any], Any]
     response_header_version: int
+    forwarded: bool = False
 
     def encode(self, correlation_id: int, response: Any) -> Bytes:
         key, version, header_version = self.api.key, self.version, self.response_header_version
@@ -112,17 +135,37 @@ def route(plane: int, key: int, version: int) -> Route | None:
     low, high = advertised(plane).get(key, (0, -1))
     if not low <= version <= high:
         return None
-    handler = import_module(f"server.handlers.{TABLE[key].handler}")
-    return Route(TABLE[key], version, handler.handle, wire.header_versions(key, version)[1])
+    api = TABLE[key]
+    name = (api.controller_handler if plane == CONTROLLER else None) or api.handler
+    handler = import_module(f"server.handlers.{name}")
+    header_version = wire.header_versions(key, version)[1]
+    return Route(api, version, handler.handle, header_version, api.forwarded and plane == BROKER)
 
 
 def connect(broker: Broker, listener: str, plane: int) -> Callable[[Peer], Service]:
     """What a listener needs: a function that makes the service of one connection."""
 
     def service(peer: Peer) -> Service:
-        return Session(broker, Client(peer.host, peer.port, listener), plane).serve
+        return Session(broker, Client(peer.host, peer.port, listener, on_lost=peer.on_lost), plane).serve
 
     return service
+
+
+async def answer_forwarded(broker: Broker, client: Client, frame: memoryview) -> bytes:
+    """Answer a request, header and body, that a broker has handed on for `client`: header and body of the response.
+
+    Raises Rejected(INVALID_REQUEST): it cannot be read, or is none that is handed on.
+    """
+    key = START.unpack_from(frame)[0] if len(frame) >= START.size else -1
+    if key not in TABLE or not TABLE[key].forwarded:
+        raise Rejected(ErrorCode.INVALID_REQUEST, f"api key {key} is not forwarded")
+    try:
+        answer = Session(broker, client, CONTROLLER).serve(frame)
+        pieces = await answer if isinstance(answer, Awaitable) else answer
+    except Disconnect as e:
+        raise Rejected(ErrorCode.INVALID_REQUEST, str(e)) from e
+    assert isinstance(pieces, list), "what is forwarded is answered, and appends to no partition"
+    return b"".join(pieces)[SIZE_BYTES:]
 
 
 class Session:
@@ -195,6 +238,9 @@ class Call(AfterWrite[Settled]):
 
     def run(self) -> Answer:
         try:
+            if self.route.forwarded and not self.broker.controller.active:
+                key = self.route.api.key
+                return self._later(self.broker.channel.forward(self.context, key, self.request))
             response = self.route.handle(self.broker, self.context, self.request)
             if isinstance(response, AfterWrite):
                 self.response = response

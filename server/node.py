@@ -12,14 +12,17 @@ bound first so that a port in use is found before anything is written; a client 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 
 from server import dispatch
 from server.broker import metadata_log
 from server.broker.broker import Broker
+from server.broker.channel import Channel
 from server.broker.controller import ActiveController
 from server.broker.lifecycle import Lifecycle
+from server.broker.members import Members
 from server.broker.quorum import MetadataQuorum
-from server.config import ConfigError, NodeConfig
+from server.config import NodeConfig
 from server.log.dirs import LogDirs
 from server.log.log_dir import LogDir
 from server.log.owner import StorageFailed
@@ -27,6 +30,7 @@ from server.log.sync import SyncJob
 from server.metadata.delta import Delta
 from server.metadata.image import Image
 from server.metadata.records import EndPoint
+from server.model.errors import Rejected
 from server.model.listeners import Listener
 from server.net.answers import Disconnect, Peer, Service
 from server.net.limits import Limits
@@ -47,14 +51,14 @@ class Node:
     """fatal: set to the reason once the node cannot go on; who runs it stops it then."""
 
     def __init__(self, config: NodeConfig, *, clock: Clock, network: Network, disk: Disk, rng: Rng) -> None:
-        _refuse_what_is_not_built(config)
         self.config = config
         self._clock, self._network, self._disk, self._rng = clock, network, disk, rng
         self.fatal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._leading = asyncio.Event()
         self._listening: dict[str, Listening] = {}
         self._timers: list[asyncio.TimerHandle] = []
         self._ready = self._stopping = False
+        self._answers_controllers = False
+        self._leading: asyncio.Task[None] | None = None
         number = config.number
         self._registry = Registry(
             Limits(
@@ -93,26 +97,39 @@ class Node:
 
     async def _start(self) -> None:
         cluster_id = self.logs.claim(self.config.node_id)
-        opened = metadata_log.open_quorum(self.config, self.logs, self._disk, self._clock, self._rng, self)
-        self.quorum = opened.quorum
+        opened = metadata_log.open_quorum(
+            self.config, cluster_id, self.logs, self._disk, self._network, self._clock, self._rng, self
+        )
+        self.quorum, self._first_records = opened.quorum, opened.bootstrap
         idle_ms = self.config.number("metadata.max.idle.interval.ms")
         self.controller = ActiveController(self.quorum, self._clock, idle_ms)
-        self.broker = Broker(self.config, cluster_id, self.logs, self.controller, self._clock, self._rng)
+        self.broker = Broker(self.config, cluster_id, self.logs, self.controller, self._clock, self._rng, self._network)
         self.broker.image = self.quorum.image
+        self._join(cluster_id)
         await self._listen()
         self.lifecycle = Lifecycle(self.broker, self._end_points())
+        self._answers_controllers = True
         self.quorum.start()
-        await self._or_fatal(self._leading.wait())
-        await self._or_fatal(self.controller.lead(self.quorum.image, opened.bootstrap(self.quorum.image)))
-        await self._or_fatal(self.lifecycle.register_controller())
+        if self.config.is_controller:
+            await self._or_fatal(self.lifecycle.register_controller())
         if self.config.is_broker:
-            self.logs.load(self.broker.log_settings)
             await self._or_fatal(self.lifecycle.register_broker())
+            self.logs.load(self.broker.log_settings)
             self.broker.open_partitions()
             await self._or_fatal(self.lifecycle.unfence())
         self._ready = True
         self._every(TICK_S, self._tick)
         logger.info("node %d is ready: %s", self.config.node_id, ", ".join(map(str, self.addresses)))
+
+    def _join(self, cluster_id: str) -> None:
+        """Make the controller's side of this node, and its way to the active controller."""
+        broker, node_id = self.broker, self.config.node_id
+        members = Members(self.config, cluster_id, self.controller, self._network, self._clock, self._rng)
+        broker.members = members
+        broker.answer_forwarded = partial(dispatch.answer_forwarded, broker)
+        broker.channel = Channel(
+            self.controller, members.asked, broker.answer_forwarded, self._network, self._clock, node_id
+        )
 
     async def _or_fatal(self, step: Coroutine[None, None, object]) -> None:
         """Wait for a step of the start, unless the node breaks first. Raises CannotStart."""
@@ -126,7 +143,7 @@ class Node:
     async def _listen(self) -> None:
         for listener in self.config.listeners:
             plane = dispatch.CONTROLLER if listener.name in self.config.controller_listener_names else dispatch.BROKER
-            serve = self._gate(dispatch.connect(self.broker, listener.name, plane))
+            serve = self._gate(dispatch.connect(self.broker, listener.name, plane), plane)
             try:
                 self._listening[listener.name] = await listen(
                     self._network, self._registry, listener.host, listener.port, serve, self.broker.writes.flush
@@ -135,9 +152,12 @@ class Node:
                 where = f"{listener.name}://{listener.host}:{listener.port}"
                 raise CannotStart(f"Cannot listen on {where}: {e.strerror or e}.") from e
 
-    def _gate(self, serve: Callable[[Peer], Service]) -> Callable[[Peer], Service]:
+    def _gate(self, serve: Callable[[Peer], Service], plane: int) -> Callable[[Peer], Service]:
+        """Controllers must talk before a node can be ready; all others wait for that."""
+
         def gated(peer: Peer) -> Service:
-            return serve(peer) if self._ready else _not_yet
+            open_now = self._answers_controllers if plane == dispatch.CONTROLLER else self._ready
+            return serve(peer) if open_now else _not_yet
 
         return gated
 
@@ -168,12 +188,34 @@ class Node:
 
     def publish(self, delta: Delta, image: Image) -> None:
         self.broker.publish(delta, image)
+        if hasattr(self, "lifecycle"):
+            self.lifecycle.published(delta)
 
     def lead(self) -> None:
-        self._leading.set()
+        self._leading = asyncio.get_running_loop().create_task(self._lead())
+
+    async def _lead(self) -> None:
+        """Take over the controller; what bootstraps the cluster is written before anybody is answered."""
+        image = self.quorum.image
+        try:
+            await self.controller.lead(image, self._first_records(image))
+        except Rejected as e:
+            logger.info("node %d does not lead the quorum any longer: %s", self.config.node_id, e)
+        else:
+            self.broker.members.lead()
+            self._new_controller()
 
     def follow(self) -> None:
+        if self._leading is not None:
+            self._leading.cancel()
         self.controller.resign()
+        self.broker.members.resign()
+        self._new_controller()
+
+    def _new_controller(self) -> None:
+        self.broker.channel.leader_changed()
+        if hasattr(self, "lifecycle"):
+            self.lifecycle.heartbeat_now()
 
     def broken(self, error: BaseException) -> None:
         # A disk that is full or fails is told by the line that ends the process; anything else is ours to find.
@@ -213,7 +255,7 @@ class Node:
         elif all(each.offline is not None for each in self.logs.dirs):
             self._die(f"All log directories failed, the last one, {directory.path}, with: {directory.offline}")
         elif self._ready:
-            self.lifecycle.directory_failed()
+            self.lifecycle.heartbeat_now()
 
     # The way down
 
@@ -226,6 +268,8 @@ class Node:
             timer.cancel()
         if was_ready and self.config.is_broker and not self.fatal.done():
             await self.lifecycle.shut_down()
+        if was_ready and not self.fatal.done():
+            await self.quorum.leave()
         self._let_go()
         logger.info("node %d has stopped", self.config.node_id)
 
@@ -234,9 +278,12 @@ class Node:
             listening.close()
         self._registry.close_all()
         if hasattr(self, "broker"):
-            for partition in self.broker.all_partitions():
-                partition.close()
+            self.broker.close()
             self.controller.resign()
+            self.broker.members.resign()
+            self.broker.channel.close()
+            if hasattr(self, "lifecycle"):
+                self.lifecycle.close()
             self.quorum.close()
             self.logs.close(self.lifecycle.broker_epoch if hasattr(self, "lifecycle") else -1)
         else:
@@ -245,16 +292,3 @@ class Node:
 
 def _not_yet(frame: memoryview) -> None:
     raise Disconnect  # it is told to try again, and that is no news
-
-
-def _refuse_what_is_not_built(config: NodeConfig) -> None:
-    if not config.is_controller:
-        raise ConfigError(
-            f"{config.path}: process.roles must include controller: this version runs a quorum of one, on its own node"
-        )
-    others = [voter for voter in config.voters if voter.node_id != config.node_id]
-    if others:
-        named = ", ".join(f"{voter.node_id}@{voter.host}:{voter.port}" for voter in others)
-        raise ConfigError(
-            f"{config.path}: controller.quorum.voters names other nodes ({named}): this version runs a quorum of one"
-        )

@@ -55,7 +55,12 @@ _nodes = click.argument("nodes", metavar="NODE...", nargs=-1, required=True, typ
 
 @command.command(examples="kcli cluster up\nkcli cluster up --port 19092 --dir /tmp/other")
 @click.option("--brokers", type=options.INT, metavar="N", help="How many brokers. Default: 1.")
-@click.option("--controllers", type=options.INT, metavar="N", help="How many of the nodes are controllers. Default: 1.")
+@click.option(
+    "--controllers",
+    type=options.INT,
+    metavar="N",
+    help="How many of the nodes are controllers. Default: one for each broker, 3 at most.",
+)
 @click.option(
     "--port",
     type=options.INT,

@@ -14,8 +14,7 @@ DEFAULT_PORT = 9092
 CONTROLLER_OFFSET = 10_000
 LAST_PORT = 65_535
 MAX_CONTROLLERS = 3
-# The server runs quorums of one voter and no brokers beside it: this is the one place to lift.
-MAX_NODES = 1
+MAX_NODES = 32  # of one machine
 BROKER, CONTROLLER = "broker", "controller"
 
 # What makes a node the one it is in its cluster, and must not be set from outside.
@@ -62,10 +61,7 @@ def layout(brokers: int, controllers: int | None, port: int, free: Callable[[int
             raise Failure(f"{named} {count}: a cluster has at least one.")
     nodes = max(brokers, controllers)
     if nodes > MAX_NODES:
-        raise Failure(
-            f"A cluster of {nodes} nodes is not built yet: the servers of this version run alone.",
-            "Clusters of several nodes come with the next version. Now: kcli cluster up",
-        )
+        raise Failure(f"A cluster of {nodes} nodes is more than one machine bears: {MAX_NODES} at most.")
     if not 0 < port <= LAST_PORT - brokers + 1:
         raise Failure(f"--port {port}: the brokers' ports are {port} to {port + brokers - 1}, of {LAST_PORT} at most.")
     made = []

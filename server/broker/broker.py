@@ -5,17 +5,22 @@ reconfigures the replicas of this node accordingly. Handlers read `image` and as
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
+from server.broker.channel import Channel
+from server.broker.context import Client
 from server.broker.controller import ActiveController
+from server.broker.fetcher import Address, Fetchers
+from server.broker.fetcher import Settings as FetchSettings
+from server.broker.isr_changes import IsrChanges
+from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, Members
 from server.broker.partition import Partition
 from server.broker.producer_ids import ProducerIds
 from server.broker.writes import Writes
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
 from server.log.log import StorageFailed
-from server.metadata.controller import producer_ids
 from server.metadata.delta import Delta
 from server.metadata.image import Image, Topic
 from server.metadata.image import Partition as Registration
@@ -25,10 +30,11 @@ from server.model.ids import BrokerEpoch, NodeId, TopicId
 from server.model.log_settings import LogSettings
 from server.model.settings.effective import BrokerSettings, log_settings
 from server.model.settings.kinds import ResourceType
-from server.ports import Clock, Rng
-from server.replication.leader import ProposeIsr
+from server.net.peer import Peer
+from server.ports import Clock, Network, Rng
 from server.replication.sessions import Sessions
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
+from server.wire.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
 
 logger = logging.getLogger(__name__)
 
@@ -44,15 +50,25 @@ class Broker:
         controller: ActiveController,
         clock: Clock,
         rng: Rng,
+        network: Network | None = None,
     ) -> None:
+        """network: for what is fetched from other brokers; None where there are none."""
         self.config, self.cluster_id, self.logs, self.controller = config, cluster_id, logs, controller
         self.clock, self.rng = clock, rng
+        self.members: Members  # what this node does as the active controller
+        self.channel: Channel  # the way to the active controller, wherever it is
+        self.answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
         self.node_id: NodeId = config.node_id
         self.image = Image()
         self.writes = Writes()
         self.sessions = Sessions(config.number("max.incremental.fetch.session.cache.slots"))
         self.producer_ids = ProducerIds(self._allocate_producer_ids)
         self.broker_epoch = BrokerEpoch(-1)
+        self.isr_changes = IsrChanges(self.node_id, lambda: self.broker_epoch, self._alter_partition)
+        self.fetchers = Fetchers(
+            self.node_id, FetchSettings.of(config), lambda: self.broker_epoch, self._address_of, self._connect
+        )
+        self._network = network
         self.partitions: dict[UUID, dict[int, Partition]] = {}
         self._opened = False
 
@@ -91,6 +107,13 @@ class Broker:
     def log_settings(self, topic: str) -> LogSettings:
         return log_settings(self.image.config(ResourceType.TOPIC, topic), self.settings)
 
+    def close(self) -> None:
+        """Stop replicating, and serving: what waits is told."""
+        self.fetchers.close()
+        self.isr_changes.close()
+        for partition in self.all_partitions():
+            partition.close()
+
     # What the metadata says
 
     def open_partitions(self) -> None:
@@ -123,6 +146,8 @@ class Broker:
             for index in sorted(indexes):
                 new = known is None or index not in known.partitions
                 self._assign(topic_now, index, topic_now.partitions[index], new=new)
+        for partition in self.fetchers.moved(delta.brokers_changed):
+            self.fetchers.assign(partition)
         self._reconfigure(delta)
 
     def _assign(self, topic: Topic, index: int, registration: Registration, *, new: bool = False) -> None:
@@ -137,6 +162,7 @@ class Broker:
         if partition is not None:
             max_lag_ms = self.config.number("replica.lag.time.max.ms")
             partition.become(registration, self.node_id, settings.min_insync_replicas, max_lag_ms)
+            self.fetchers.assign(partition)
 
     def _open(
         self, topic: Topic, index: int, registration: Registration, settings: LogSettings, *, new: bool
@@ -164,7 +190,7 @@ class Broker:
             self.clock,
             self.writes,
             hw=log.hw,
-            propose=self._propose,
+            propose=self.isr_changes.propose,
             failed=self._failed,
         )
         self.partitions.setdefault(topic.topic_id, {})[index] = partition
@@ -177,6 +203,7 @@ class Broker:
 
     def _remove(self, topic: Topic, index: int) -> None:
         partition = self.partitions[topic.topic_id].pop(index)
+        self.fetchers.drop(partition)
         partition.close()
         if not partition.log.failed:
             self.logs.delete_log(topic.name, index)
@@ -194,15 +221,29 @@ class Broker:
 
     # What partitions and handlers need done
 
-    def _propose(self, partition: Partition, wanted: ProposeIsr) -> None:
-        """With one replica a partition there is nobody to add or drop."""
-        raise AssertionError(f"{partition} proposed the ISR {sorted(wanted.isr)} in a cluster of one broker")
-
     def _failed(self, partition: Partition, error: StorageFailed) -> None:
         """A log failed, and its directory with it (`LogDirs` says so itself, to the node)."""
         logger.error("%s failed: %s", partition, error)
 
+    def may_join_isr(self, node: NodeId, broker_epoch: int) -> bool:
+        """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""
+        known = self.image.brokers.get(node)
+        return known is not None and known.active and broker_epoch in (-1, known.epoch)
+
+    def _address_of(self, node: NodeId) -> Address | None:
+        known = self.image.brokers.get(node)
+        address = None if known is None else known.end_point(self.config.inter_broker_listener_name)
+        return None if address is None else (address.host, address.port)
+
+    def _connect(self, host: str, port: int) -> Peer:
+        assert self._network is not None, "a broker without a network follows nobody"
+        return Peer(self._network, host, port, f"broker-{self.node_id}-fetcher-0")
+
+    async def _alter_partition(self, request: AlterPartitionRequest) -> AlterPartitionResponse:
+        response: AlterPartitionResponse = await self.channel.request(ALTER_PARTITION, request)
+        return response
+
     async def _allocate_producer_ids(self) -> tuple[int, int]:
         request = AllocateProducerIdsRequest(self.node_id, self.broker_epoch)
-        block = await self.controller.decide(lambda image: producer_ids.allocate(image, request))
+        block = await self.channel.request(ALLOCATE_PRODUCER_IDS, request)
         return block.producer_id_start, block.producer_id_len

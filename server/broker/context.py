@@ -1,12 +1,15 @@
 """Context: what a handler may know about one request beside its message."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Client:
-    """The other end of one connection, as far as it has introduced itself (KIP-511)."""
+    """The other end of one connection, as far as it has introduced itself (KIP-511).
+
+    on_lost  called when the connection has ended
+    """
 
     host: str
     port: int
@@ -14,6 +17,7 @@ class Client:
     principal: str = "User:ANONYMOUS"
     software_name: str = "unknown"
     software_version: str = "unknown"
+    on_lost: list[Callable[[], None]] = field(default_factory=list, repr=False, compare=False)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ Source: KIP-631.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from server.broker.quorum import MetadataQuorum
 from server.metadata.controller.decision import Decision
@@ -22,7 +22,7 @@ from server.model.errors import ErrorCode, Rejected
 from server.model.ids import NO_LEADER, NodeId
 from server.ports import Clock
 from server.raft.quorum import Description
-from server.raft.voters import Voter
+from server.raft.voters import Peer, Voter
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class ActiveController:
         self._max_idle_ms = max_idle_ms
         self._tail: Image | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._last: asyncio.Future[None] | None = None  # done when the tail is committed
         self._last_append_ms = 0
 
     @property
@@ -46,6 +47,15 @@ class ActiveController:
         """The active controller, as far as this node knows; -1 for none."""
         leader = self._quorum.core.leader_id
         return NO_LEADER if leader is None else leader
+
+    @property
+    def leader_peer(self) -> Peer | None:
+        """Where the active controller listens, as far as this node knows."""
+        return self._quorum.core.leader_peer
+
+    async def ask(self, message: Any) -> Any:
+        """Answer what another replica of the metadata log asks this one. Raises Rejected."""
+        return await self._quorum.ask(message)
 
     @property
     def voters(self) -> tuple[Voter, ...]:
@@ -83,13 +93,25 @@ class ActiveController:
     async def decide(self, decide: Callable[[Image], Decision[R]]) -> R:
         """Run a decision, append its records, return its response once they are committed.
 
+        An answer that changes nothing, and a refusal, wait for the tail that they were read from: it may be lost.
         Raises Rejected: what the decision refuses; NOT_CONTROLLER when this node does not lead, or stops before the
         records are committed (whether they were is then for the next leader to know).
         """
-        decision = decide(self.image)
+        try:
+            decision = decide(self.image)
+        except Rejected:
+            await self._settled()
+            raise
         if decision.records:
             await self._append(decision.records)
+        else:
+            await self._settled()
         return decision.response
+
+    async def _settled(self) -> None:
+        """Wait until what is appended by now is committed. Raises Rejected(NOT_CONTROLLER): it may never be."""
+        if self._last is not None and not self._last.done():
+            await asyncio.shield(self._last)
 
     def _append(self, records: Sequence[Record]) -> asyncio.Future[None]:
         """Put `records` behind the tail. What the image refuses to replay never reaches the log."""
@@ -99,6 +121,7 @@ class ActiveController:
             if not isinstance(record, FRAMES):
                 delta.replay(record)
         last, committed = self._quorum.append(records, tail.metadata_version)
+        self._last = committed
         self._tail = delta.image(last, self._quorum.core.epoch, self._clock.timestamp_ms())
         self._last_append_ms = self._clock.now_ms()
         return committed

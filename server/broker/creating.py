@@ -5,37 +5,43 @@ Source: KIP-4; KIP-204 and KIP-487 (topics created by asking for them).
 
 from collections.abc import Sequence
 
-from server.broker.broker import Broker
+from server.broker.channel import Channel
+from server.broker.controller import ActiveController
+from server.metadata import settings
 from server.metadata.controller import topics
 from server.metadata.controller.decision import Decision
 from server.metadata.image import Image
 from server.model.errors import ErrorCode
 from server.model.ids import INTERNAL_TOPICS, TopicId
+from server.ports import Rng
 from server.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 
 BROKER_DEFAULT = -1
+CREATE_TOPICS = 19
 
 
-async def create(broker: Broker, request: CreateTopicsRequest) -> CreateTopicsResponse:
+async def create(
+    controller: ActiveController, static: settings.Static, rng: Rng, request: CreateTopicsRequest
+) -> CreateTopicsResponse:
     """Decide and commit. Raises Rejected(NOT_CONTROLLER)."""
 
     def decide(image: Image) -> Decision[CreateTopicsResponse]:
         def new_id() -> TopicId:
-            return TopicId(broker.rng.uuid())
+            return TopicId(rng.uuid())
 
-        return topics.create(image, broker.config.static, request, new_id, broker.rng.below)
+        return topics.create(image, static, request, new_id, rng.below)
 
-    return await broker.controller.decide(decide)
+    return await controller.decide(decide)
 
 
-async def create_by_asking(broker: Broker, names: Sequence[str]) -> dict[str, ErrorCode]:
+async def create_by_asking(channel: Channel, names: Sequence[str]) -> dict[str, ErrorCode]:
     """Create topics with the broker's defaults; which of them now cannot be used, and why.
 
     One that came into being meanwhile is as good. Internal topics are made by those who use them, with settings of
     their own, so they are not created here.
     """
     wanted = [CreatableTopic(name, BROKER_DEFAULT, BROKER_DEFAULT) for name in names if name not in INTERNAL_TOPICS]
-    response = await create(broker, CreateTopicsRequest(wanted))
+    response: CreateTopicsResponse = await channel.request(CREATE_TOPICS, CreateTopicsRequest(wanted))
     made = (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS)
     failed = {row.name: ErrorCode(row.error_code) for row in response.topics if row.error_code not in made}
     # Clients take this one for a passing state; the others would make them give up, as they should.

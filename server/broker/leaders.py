@@ -3,6 +3,7 @@
 Source: KIP-951.
 """
 
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from server.broker.broker import Broker
@@ -27,3 +28,11 @@ def end_point(broker: Broker, listener: str, node: NodeId) -> tuple[str, int, st
     known = broker.image.brokers.get(node)
     address = None if known is None else known.end_point(listener)
     return None if known is None or address is None else (address.host, address.port, known.rack)
+
+
+def end_points(broker: Broker, listener: str, nodes: Iterable[int]) -> Iterator[tuple[NodeId, str, int, str | None]]:
+    """(node, host, port, rack) of each of these nodes that is known, in order."""
+    for node in map(NodeId, sorted(nodes)):
+        address = end_point(broker, listener, node)
+        if address is not None:
+            yield node, *address

@@ -1,18 +1,22 @@
 """Lifecycle: this node introduces itself to the controller, serves, says what it lost, and takes its leave.
 
-Source: KIP-631 (registration, fencing), KIP-704 (leaders that recover), KIP-841 (shutdown), KIP-858 (directories),
-KIP-919 (controllers).
+Whatever is asked here is asked of the active controller through the channel, on this node or another.
+
+Source: KIP-631 (registration, fencing, heartbeats), KIP-841 (shutdown), KIP-858 (directories), KIP-919 (controllers).
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from server.broker.broker import Broker
-from server.metadata.controller import brokers, recovery
+from server.broker.members import HEARTBEAT, REGISTER_BROKER, REGISTER_CONTROLLER
+from server.metadata.delta import Delta
+from server.metadata.image import Image
 from server.metadata.records import EndPoint
-from server.model.errors import Rejected
+from server.model.errors import ErrorCode, Rejected
 from server.model.features import SUPPORTED
 from server.model.ids import BrokerEpoch
 from server.wire.messages import broker_registration, controller_registration
@@ -21,6 +25,11 @@ from server.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, Broker
 logger = logging.getLogger(__name__)
 
 UNREGISTERED = BrokerEpoch(-1)
+RETRY_MS = 50
+LEAVE_ATTEMPT_MS = 1_000  # how long a node that stops looks for a controller to take its leave from
+LEAVE_MS = 60_000  # how long it waits for others to take over its partitions
+HEARTBEAT_MS = 3_000  # one heartbeat's time
+PASSING = (ErrorCode.NOT_CONTROLLER, ErrorCode.DUPLICATE_BROKER_REGISTRATION, ErrorCode.REQUEST_TIMED_OUT)
 
 
 class Lifecycle:
@@ -28,8 +37,12 @@ class Lifecycle:
         """end_points: what this node tells others, by listener name."""
         self._broker, self._end_points = broker, end_points
         self._incarnation: UUID = broker.rng.uuid()
-        self._reporting: set[asyncio.Task[None]] = set()
+        self._published = asyncio.Event()
+        self._beat = asyncio.Event()  # set: the next heartbeat is due at once
+        self._beating: asyncio.Task[None] | None = None
         self.broker_epoch = UNREGISTERED
+
+    # The way up
 
     async def register_controller(self) -> None:
         """Say where this node's controller listens. Raises Rejected."""
@@ -43,10 +56,21 @@ class Lifecycle:
             ],
             features=[controller_registration.Feature(name, *levels) for name, levels in SUPPORTED.items()],
         )
-        await self._broker.controller.decide(lambda image: brokers.register_controller(image, request))
+        while True:
+            try:
+                await self._broker.channel.request(REGISTER_CONTROLLER, request)
+            except Rejected as e:
+                if e.code != ErrorCode.NOT_CONTROLLER:
+                    raise
+                logger.info("waiting for a quorum of controllers: %s", e)
+            else:
+                return
 
     async def register_broker(self) -> None:
-        """Register, fenced. Raises Rejected: the controller does not take this broker."""
+        """Register, fenced, and wait for all metadata up to there.
+
+        Raises Rejected: the controller does not take this broker; or not within initial.broker.registration.timeout.ms.
+        """
         broker = self._broker
         names = [listener.name for listener in broker.config.advertised_listeners]
         request = broker_registration.BrokerRegistrationRequest(
@@ -62,43 +86,77 @@ class Lifecycle:
             log_dirs=[each.directory_id for each in broker.logs.dirs if each.directory_id is not None],
             previous_broker_epoch=broker.logs.clean_epoch,
         )
-        response = await broker.controller.decide(
-            lambda image: brokers.register(
-                image,
-                broker.config.static,
-                request,
-                cluster_id=broker.cluster_id,
-                new_epoch=BrokerEpoch(image.offset + 1),
-                session_alive=False,  # in a quorum of one, whoever was registered before was this node
-            )
-        )
-        self.broker_epoch = BrokerEpoch(response.broker_epoch)
-        broker.broker_epoch = self.broker_epoch
+        deadline = broker.clock.now_ms() + broker.config.number("initial.broker.registration.timeout.ms")
+        while True:
+            try:
+                response = await broker.channel.request(REGISTER_BROKER, request)
+                break
+            except Rejected as e:
+                if e.code not in PASSING or broker.clock.now_ms() >= deadline:
+                    raise
+                logger.info("not registered yet: %s", e)
+            await asyncio.sleep(RETRY_MS / 1000)
+        self.broker_epoch = broker.broker_epoch = BrokerEpoch(response.broker_epoch)
+        await self._until(lambda image: image.offset >= self.broker_epoch)
 
     async def unfence(self) -> None:
-        """Begin to serve: lead what nobody else may, and declare recovered what was elected uncleanly."""
-        await self._heartbeat()
-        await self._broker.controller.decide(lambda image: recovery.recovered(image, self._broker.node_id))
+        """Begin to serve: lead what nobody else may. Returns when this node's own metadata says so."""
+        while (await self._heartbeat()).is_fenced:
+            with suppress(TimeoutError):  # it may have to catch up with the metadata first
+                await asyncio.wait_for(self._published.wait(), RETRY_MS / 1000)
+        self._beating = asyncio.get_running_loop().create_task(self._beat_on())
+        node_id = self._broker.node_id
+        await self._until(lambda image: node_id in image.brokers and not image.brokers[node_id].fenced)
 
-    def directory_failed(self) -> None:
-        """Tell the controller which directories are offline; their replicas must be led elsewhere, or nowhere."""
-        task = asyncio.get_running_loop().create_task(self._report())
-        self._reporting.add(task)
-        task.add_done_callback(self._reporting.discard)
+    async def _until(self, holds: Callable[[Image], bool]) -> None:
+        """Wait for an image."""
+        while not holds(self._broker.image):
+            await self._published.wait()
 
-    async def _report(self) -> None:
-        try:
-            await self._heartbeat()
-        except Rejected as e:
-            logger.error("the controller was not told of the failed directory: %s", e)
+    def published(self, delta: Delta) -> None:
+        """The image has changed. Who wants to stop waits until others know that it does: tell that at once."""
+        self._published.set()
+        self._published = asyncio.Event()
+        brokers = self._broker.image.brokers
+        if any(each in brokers and brokers[each].in_controlled_shutdown for each in delta.brokers_changed):
+            self.heartbeat_now()
+
+    # While it serves
+
+    def heartbeat_now(self) -> None:
+        """There is something to tell: a directory that failed, another controller."""
+        self._beat.set()
+
+    async def _beat_on(self) -> None:
+        interval_s = self._broker.config.number("broker.heartbeat.interval.ms") / 1000
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._beat.wait(), interval_s)
+            self._beat.clear()
+            try:
+                await self._heartbeat()
+            except Rejected as e:
+                logger.warning("the controller did not take this node's heartbeat: %s", e)
+
+    # The way down
 
     async def shut_down(self) -> None:
         """Give up every leadership and be fenced, so that clients need not find out by themselves."""
+        self.close()
+        deadline = self._broker.clock.now_ms() + LEAVE_MS
         try:
             while not (await self._heartbeat(want_shut_down=True)).should_shut_down:
-                logger.debug("waiting for other brokers to take over the leadership of partitions")
+                if self._broker.clock.now_ms() >= deadline:
+                    logger.warning("stopping although other brokers have not taken over all partitions")
+                    return
+                await asyncio.sleep(RETRY_MS / 1000)
         except Rejected as e:
             logger.warning("stopping without the controller's leave: %s", e)
+
+    def close(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+            self._beating = None
 
     async def _heartbeat(self, *, want_shut_down: bool = False) -> BrokerHeartbeatResponse:
         broker = self._broker
@@ -109,7 +167,9 @@ class Lifecycle:
             want_shut_down=want_shut_down,
             offline_log_dirs=self._offline_directories(),
         )
-        return await broker.controller.decide(lambda image: brokers.heartbeat(image, broker.config.static, request))
+        timeout_ms = LEAVE_ATTEMPT_MS if want_shut_down else HEARTBEAT_MS
+        response: BrokerHeartbeatResponse = await broker.channel.request(HEARTBEAT, request, timeout_ms=timeout_ms)
+        return response
 
     def _offline_directories(self) -> Sequence[UUID]:
         dirs = self._broker.logs.dirs

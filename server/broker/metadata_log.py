@@ -9,6 +9,7 @@ Source: KIP-595, KIP-630, KIP-778, KIP-853.
 from dataclasses import dataclass
 
 from server.broker.quorum import QUORUM_STATE, MetadataQuorum, Node
+from server.broker.raft_peers import Heard, RaftPeers
 from server.broker.snapshots import BOOTSTRAP, Snapshot, SnapshotId, Snapshots, read
 from server.broker.snapshotting import SnapshotLimits, Snapshotting
 from server.config import NodeConfig
@@ -19,15 +20,15 @@ from server.metadata.image import Image
 from server.metadata.loader import Loader
 from server.metadata.records import Record
 from server.model.errors import ErrorCode, Rejected
-from server.model.ids import UNASSIGNED_DIR, RaftEpoch
+from server.model.ids import UNASSIGNED_DIR, NodeId, RaftEpoch
 from server.model.log_settings import LONG_MAX, LogSettings
-from server.ports import Clock, Disk, Rng
+from server.ports import Clock, Disk, Network, Rng
 from server.raft.log import LogView
 from server.raft.quorum import Quorum
 from server.raft.rpc import OffsetAndEpoch
 from server.raft.settings import Settings
 from server.raft.state import ElectionState, parse_state
-from server.raft.voters import Endpoint, ReplicaKey, Voter, VoterHistory, VoterSet
+from server.raft.voters import Endpoint, Peer, ReplicaKey, Voter, VoterHistory, VoterSet
 from server.records import batch, control
 
 MAX_BATCH_BYTES = 8 << 20
@@ -45,11 +46,14 @@ class Opened:
         return () if image.features else bootstrap.first_records(self.bootstrap_records, self.min_insync_replicas)
 
 
-def open_quorum(config: NodeConfig, logs: LogDirs, disk: Disk, clock: Clock, rng: Rng, node: Node) -> Opened:
+def open_quorum(
+    config: NodeConfig, cluster_id: str, logs: LogDirs, disk: Disk, network: Network, clock: Clock, rng: Rng, node: Node
+) -> Opened:
     """Raises Rejected, OSError: the log cannot be opened; Torn, ValueError: a file beside it cannot be read."""
     log = logs.open_metadata_log(_settings(config))
     snapshots = Snapshots(disk, log.path)
-    ids = snapshots.ids()
+    snapshots.clear_unfinished()
+    ids = _agreeing(log, snapshots.ids(), clock)
     limits = SnapshotLimits(
         bytes_between=config.number("metadata.log.max.record.bytes.between.snapshots"),
         interval_ms=config.number("metadata.log.max.snapshot.interval.ms"),
@@ -60,11 +64,12 @@ def open_quorum(config: NodeConfig, logs: LogDirs, disk: Disk, clock: Clock, rng
     if ids:
         _load_snapshot(snapshots.read(ids[-1]), ids[-1], loader, history)
     _read_controls(log, history)
-    if not history.latest.voters:
+    if not history.latest.voters and not config.bootstrap_servers:
         raise Rejected(
             ErrorCode.INVALID_CONFIG,
             "No voter is known: set controller.quorum.voters, or format with `kcli storage format --standalone`.",
         )
+    settings = _raft_settings(config)
     core = Quorum(
         ReplicaKey(config.node_id, logs.metadata_dir.directory_id or UNASSIGNED_DIR),
         _election_state(disk, log.path),
@@ -76,14 +81,37 @@ def open_quorum(config: NodeConfig, logs: LogDirs, disk: Disk, clock: Clock, rng
         ),
         history,
         jitter=rng.below,
-        settings=_raft_settings(config),
+        settings=settings,
+        bootstrap=_bootstrap_peers(config),
         endpoints=_end_points(config),
     )
+
+    def connect(heard: Heard) -> RaftPeers:
+        return RaftPeers(network, cluster_id, config.node_id, settings.request_timeout_ms, heard)
+
     return Opened(
-        MetadataQuorum(core, log, loader, Snapshotting(snapshots, limits), disk, clock, node),
+        MetadataQuorum(core, log, loader, Snapshotting(snapshots, limits), disk, clock, node, cluster_id, connect),
         _bootstrap(disk, logs.metadata_dir.path),
         str(config.number("min.insync.replicas")),
     )
+
+
+def _agreeing(log: Log, ids: list[SnapshotId], clock: Clock) -> list[SnapshotId]:
+    """Finish what a crash cut short: the log starts where a snapshot ends, and reaches as far as the latest one.
+
+    Raises Rejected(KAFKA_STORAGE_ERROR): the start of the log is gone, and no snapshot stands for it.
+    """
+    if ids and ids[-1].end_offset > log.leo:  # a fetched snapshot was finished, and the log not cut yet
+        log.truncate_fully_and_start_at(ids[-1].end_offset, clock.timestamp_ms())
+    usable = [each for each in ids if each.end_offset >= log.log_start_offset]
+    if log.log_start_offset > 0 and not usable:
+        raise Rejected(
+            ErrorCode.KAFKA_STORAGE_ERROR,
+            f"{log.path} starts at offset {log.log_start_offset}, and no snapshot holds what came before.",
+        )
+    if log.log_start_offset > 0:  # older snapshots were removed, and the log's new start not noted yet
+        log.advance_log_start(usable[0].end_offset)
+    return usable
 
 
 def _settings(config: NodeConfig) -> LogSettings:
@@ -121,6 +149,11 @@ def _end_points(config: NodeConfig) -> tuple[Endpoint, ...]:
         for listener in config.listeners
         if listener.name in config.controller_listener_names
     )
+
+
+def _bootstrap_peers(config: NodeConfig) -> tuple[Peer, ...]:
+    """controller.quorum.bootstrap.servers: whose they are is found out by asking."""
+    return tuple(Peer(NodeId(-2 - n), host, port) for n, (host, port) in enumerate(config.bootstrap_servers))
 
 
 def _election_state(disk: Disk, folder: str) -> ElectionState:

@@ -1,7 +1,7 @@
-"""One partition on this broker: its log, the core that leads it, and those who wait for it.
+"""One partition on this broker: its log, the core that leads or follows it, and those who wait for it.
 
-The shell around `replication.leader`: it appends, tells the core, and does what the core's effects say. A replica that
-this node follows has no core here and answers NOT_LEADER_OR_FOLLOWER.
+The shell around `replication.leader` and `replication.follower`: it appends, tells the core, and does what the core's
+effects say. A replica that this node follows is fed by a fetcher, and answers clients with NOT_LEADER_OR_FOLLOWER.
 
 Appends come in two steps, so that the requests of one read share a write: `stage` checks and takes a batch, `write`
 writes all that is staged and moves the high watermark. Nothing awaits between the two.
@@ -13,16 +13,30 @@ Source: KIP-101, KIP-279, KIP-320 (epochs), KIP-392, KIP-497, KIP-966.
 """
 
 from collections.abc import Callable
+from typing import assert_never
 from uuid import UUID
 
 from server.broker.waiters import Commits, Poll
 from server.broker.writes import Writes
 from server.log.log import Appended, Log, Origin, Slice, StorageFailed
+from server.metadata.image import RECOVERING
 from server.metadata.image import Partition as Registration
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import NO_LEADER, LeaderEpoch, NodeId
 from server.ports import Buffer, Clock
-from server.replication.leader import Effect, HwAdvanced, PartitionLeader, ProposeIsr
+from server.replication import follower, leader
+from server.replication.follower import (
+    Append,
+    BackOff,
+    Locate,
+    LogStartAdvanced,
+    PartitionFollower,
+    Position,
+    StartAt,
+    Truncate,
+)
+from server.replication.leader import HwAdvanced, PartitionLeader, ProposeIsr
+from server.wire.messages.fetch import PartitionData
 
 ANY_EPOCH = -1
 NO_EPOCH = LeaderEpoch(-1)
@@ -52,9 +66,11 @@ class Partition:
         """hw: default what the log's checkpoint says."""
         self.topic, self.topic_id, self.index, self.log = topic, topic_id, index, log
         self.leader: PartitionLeader | None = None
+        self.follower: PartitionFollower | None = None
         self.leader_id, self.leader_epoch, self.partition_epoch = NO_LEADER, NO_EPOCH, -1
         self.polls: dict[Poll, None] = {}
         self.commits = Commits()
+        self.starts = Commits()  # who waits for the log start of all replicas
         self._clock, self._writes, self._propose, self._failed = clock, writes, propose, failed
         self._hw = min(max(log.hw if hw is None else hw, log.log_start_offset), log.leo)
         self._staged_bytes = self._uncommitted_bytes = 0
@@ -65,7 +81,8 @@ class Partition:
 
     @property
     def hw(self) -> int:
-        return self._hw if self.leader is None else self.leader.hw
+        core = self.leader or self.follower
+        return self._hw if core is None else core.hw
 
     @property
     def leo(self) -> int:
@@ -86,16 +103,15 @@ class Partition:
         """Take the role that the metadata gives to `node`; what is older than what we know is ignored."""
         if registration.partition_epoch < self.partition_epoch or registration.leader_epoch < self.leader_epoch:
             return
-        elected = registration.leader_epoch > self.leader_epoch or self.leader is None
+        elected = registration.leader_epoch > self.leader_epoch
         if registration.leader != node:
-            self._step_down()
-        elif elected:
+            if elected or self.follower is None:
+                self._follow(registration)
+        elif elected or self.leader is None:
             self._lead(registration, node, min_isr, max_lag_ms)
-        elif self.leader is not None:
+        else:
             self.leader.max_lag_ms = max_lag_ms
-            isr, epoch = frozenset(registration.isr), registration.partition_epoch
-            effects = self.leader.registered(registration.replicas, isr, epoch, self._clock.now_ms())
-            self._perform(effects + self.leader.min_isr_set(min_isr))
+            self._registered(self.leader, registration, min_isr)
         self.leader_id, self.leader_epoch = registration.leader, registration.leader_epoch
         self.partition_epoch = registration.partition_epoch
 
@@ -116,10 +132,25 @@ class Partition:
             now_ms=self._clock.now_ms(),
         )
         self._perform(self.leader.appended(leo))
+        if registration.leader_recovery_state == RECOVERING:
+            self._perform(self.leader.recovering())
+
+    def _registered(self, leader: PartitionLeader, registration: Registration, min_isr: int) -> None:
+        isr, epoch = frozenset(registration.isr), registration.partition_epoch
+        effects = leader.registered(registration.replicas, isr, epoch, self._clock.now_ms())
+        self._perform(effects + leader.min_isr_set(min_isr))
+
+    def _follow(self, registration: Registration) -> None:
+        """Take nothing from anybody, and what the leader has; without a leader, wait for one."""
+        self._step_down()
+        if registration.leader != NO_LEADER:
+            # An epoch that this node led without a record would make the log look as if it were of that epoch.
+            self.log.epochs.truncate_end(self.log.leo)
+            self.follower = PartitionFollower(registration.leader_epoch, self.log, self._hw)
 
     def _step_down(self) -> None:
         self._hw = self.hw
-        self.leader = None
+        self.leader = self.follower = None
         self.leader_epoch = NO_EPOCH
         self._look_again()
 
@@ -129,6 +160,7 @@ class Partition:
 
     def _look_again(self) -> None:
         self.commits.given_up()
+        self.starts.given_up()
         for poll in list(self.polls):
             poll.changed()
 
@@ -184,22 +216,80 @@ class Partition:
         self.leading()
         return appended
 
-    # replication
+    # replication, the leader's side
 
-    def fetched(self, replica: NodeId, offset: int) -> None:
-        """A follower holds every record below `offset`."""
-        self._perform(self.leading().fetched(replica, offset, self._clock.now_ms()))
+    def fetched(
+        self, replica: NodeId, offset: int, log_start_offset: int = -1, broker_epoch: int = -1, *, eligible: bool = True
+    ) -> None:
+        """A follower holds every record in [log_start_offset, offset)."""
+        effects = self.leading().fetched(
+            replica,
+            offset,
+            self._clock.now_ms(),
+            log_start_offset=log_start_offset,
+            broker_epoch=broker_epoch,
+            eligible=eligible,
+        )
+        self._perform(effects)
+        if self.starts:
+            self.starts.committed(self.low_watermark)
 
     def tick(self, now_ms: int) -> None:
         if self.leader is not None:
             self._perform(self.leader.ticked(now_ms))
 
-    def _perform(self, effects: tuple[Effect, ...]) -> None:
+    def altered(self, isr: frozenset[NodeId], partition_epoch: int) -> None:
+        """The controller answered that it committed this ISR; the metadata will say the same."""
+        if self.leader is not None:
+            replicas = (self.leader.node, *self.leader.log_starts)
+            self._perform(self.leader.registered(replicas, isr, partition_epoch, self._clock.now_ms()))
+
+    def proposal_refused(self) -> None:
+        if self.leader is not None:
+            self._perform(self.leader.proposal_refused())
+
+    def _perform(self, effects: tuple[leader.Effect, ...]) -> None:
         for effect in effects:
             if type(effect) is HwAdvanced:
                 self._committed(effect.hw)
             elif type(effect) is ProposeIsr:
                 self._propose(self, effect)
+
+    # replication, the follower's side
+
+    def answered(self, asked: Position, row: PartitionData) -> Locate | BackOff | None:
+        """Do what the leader's answer says; what is left is for the fetcher to do.
+
+        Raises Rejected: what came cannot be appended; StorageFailed.
+        """
+        return None if self.follower is None else self._obey(self.follower, self.follower.answered(asked, row))
+
+    def located(self, asked: Position, log_start_offset: int, end_offset: int) -> Locate | BackOff | None:
+        if self.follower is None:
+            return None
+        return self._obey(self.follower, self.follower.located(asked, log_start_offset, end_offset))
+
+    def _obey(self, core: PartitionFollower, effects: tuple[follower.Effect, ...]) -> Locate | BackOff | None:
+        for effect in effects:
+            match effect:
+                case Append(records):
+                    self.log.append_as_follower(records, self._clock.timestamp_ms())
+                    self._obey(core, core.appended())
+                case HwAdvanced(hw):
+                    self._committed(hw)
+                case LogStartAdvanced(offset):
+                    self.log.advance_log_start(offset)
+                case Truncate(offset):
+                    self.log.truncate_to(offset)
+                    core.truncated()
+                case StartAt(offset):
+                    self.log.truncate_fully_and_start_at(offset, self._clock.timestamp_ms())
+                    core.truncated()
+                case Locate() | BackOff():
+                    return effect
+                case _:
+                    assert_never(effect)
+        return None
 
     def _committed(self, hw: int) -> None:
         size, self._uncommitted_bytes = self._uncommitted_bytes, 0
@@ -219,8 +309,14 @@ class Partition:
         """
         return self.log.read(offset, max_bytes, end_offset, minimum_one=minimum_one)
 
+    @property
+    def low_watermark(self) -> int:
+        """The offset that no replica holds anything below, as far as the leader knows."""
+        followers = {} if self.leader is None else self.leader.log_starts
+        return min([self.log.log_start_offset, *followers.values()])
+
     def delete_records(self, offset: int) -> int:
-        """Move the log start to `offset`, or to HW for -1; the new low watermark.
+        """Move the log start to `offset`, or to HW for -1; the offset that the low watermark must come to.
 
         Raises Rejected(OFFSET_OUT_OF_RANGE): above HW, or negative; POLICY_VIOLATION: the topic is only compacted.
         """
@@ -232,4 +328,6 @@ class Partition:
             raise Rejected(ErrorCode.OFFSET_OUT_OF_RANGE)
         if offset > self.log.log_start_offset:
             self.log.advance_log_start(offset)
-        return self.log.log_start_offset
+            for poll in [p for p in self.polls if p.follows]:
+                poll.changed()
+        return offset

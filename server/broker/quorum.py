@@ -6,16 +6,21 @@ is committed is read back from the log, replayed into an image, and published.
 An append counts only once it is on disk. The sync is the one thing that leaves the loop: it runs in a thread, and what
 is appended meanwhile shares the next one.
 
+`ask` answers what other nodes ask, and `server/broker/raft_peers.py` carries what this one asks them.
+
 Source: KIP-595, KIP-630.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+from server.broker.raft_peers import Heard, RaftPeers
+from server.broker.snapshots import SnapshotId, Torn
 from server.broker.snapshotting import Snapshotting
 from server.log.log import Log, Origin
 from server.log.sync import sync_all
@@ -26,17 +31,19 @@ from server.metadata.record_format import decode, encode
 from server.metadata.records import Record
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import RaftEpoch
-from server.ports import Clock, Disk
-from server.raft import effects, events
+from server.ports import Buffer, Clock, Disk
+from server.raft import effects, events, requests, responses, rpc
 from server.raft.quorum import Quorum
 from server.raft.rpc import OffsetAndEpoch
 from server.raft.state import format_state
+from server.raft.voters import VoterSet
 from server.records import batch, build, control
 
 logger = logging.getLogger(__name__)
 
 QUORUM_STATE = "quorum-state"
 READ_BYTES = 1 << 20
+LEAVE_MS = 500  # how long a node that stops waits for the others to take note
 
 
 class Node(Protocol):
@@ -51,12 +58,22 @@ class Node(Protocol):
         ...
 
     def follow(self) -> None:
-        """This node does not lead the quorum (any longer)."""
+        """This node does not lead the quorum (any longer): another does, or nobody that it knows of."""
         ...
 
     def broken(self, error: BaseException) -> None:
         """The metadata log cannot be written or read: the node cannot go on."""
         ...
+
+
+class Question:
+    """A request of another node, and the answer that it waits for. Two are never the same: a Token of the core's."""
+
+    __slots__ = ("answer", "message")
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
 
 class MetadataQuorum:
@@ -69,9 +86,15 @@ class MetadataQuorum:
         disk: Disk,
         clock: Clock,
         node: Node,
+        cluster_id: str,
+        connect: Callable[[Heard], RaftPeers],
     ) -> None:
-        """loader: has the image of the latest snapshot; what is committed behind it is read from the log."""
+        """
+        loader   has the image of the latest snapshot; what is committed behind it is read from the log
+        connect  makes the way to other nodes, which tells what it hears
+        """
         self.core, self.log = core, log
+        self._cluster_id, self._peers = cluster_id, connect(self._step)
         self._snapshotting = snapshotting
         self._loader, self._disk, self._clock, self._node = loader, disk, clock, node
         self._applied = loader.image.offset + 1  # the offset of the next record to apply
@@ -80,6 +103,7 @@ class MetadataQuorum:
         self._events: deque[events.Event] = deque()
         self._stepping = self._closed = self._flushing = False
         self._known_segments = 0  # whose names are durable
+        self._reign = 0  # how often this node has stopped leading
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -91,13 +115,31 @@ class MetadataQuorum:
         """Begin; a quorum of one leads when this returns, and its first record waits for the disk."""
         self._step(events.Started())
 
+    async def leave(self) -> None:
+        """Stop leading, and let the others know, so that they need not find out by themselves."""
+        self._step(events.Stopping())
+        await self._peers.settle(LEAVE_MS)
+
     def close(self) -> None:
         """Stop leading, and stop stepping. The log is its directory's to close."""
         self._step(events.Stopping())
         self._closed = True
+        self._peers.close()
         if self._timer is not None:
             self._timer.cancel()
         self._refuse_waiting()
+
+    async def ask(self, message: Any) -> Any:
+        """Answer a request of another node's core: the response message.
+
+        Raises Rejected: INCONSISTENT_CLUSTER_ID, INVALID_REQUEST; BROKER_NOT_AVAILABLE while this node stops.
+        """
+        request = requests.of_message(message, self._cluster_id)
+        if self._closed:
+            raise Rejected(ErrorCode.BROKER_NOT_AVAILABLE)
+        question = Question(message)
+        self._step(events.Asked(question, request))
+        return await question.answer
 
     def append(self, records: Sequence[Record], metadata_version: int) -> tuple[int, asyncio.Future[None]]:
         """Append records as one batch of this epoch: the last one's offset, and a future that is done at commit.
@@ -143,18 +185,19 @@ class MetadataQuorum:
         else:
             paths = [self.log.segments.active.log_path]
             syncing = asyncio.get_running_loop().run_in_executor(None, sync_all, self._disk, paths, ())
-            syncing.add_done_callback(partial(self._synced, end))
+            syncing.add_done_callback(partial(self._synced, end, self._reign))
 
-    def _synced(self, end: int, syncing: "asyncio.Future[None]") -> None:
+    def _synced(self, end: int, reign: int, syncing: "asyncio.Future[None]") -> None:
         error = syncing.exception()
         if error is not None:
             self._node.broken(error)
         elif not self._closed:
-            self._flushed(end)
+            # What was led before may have been cut off since, and something else stand below `end`.
+            self._flushed(end if reign == self._reign else self.log.log_start_offset)
 
     def _flushed(self, end: int) -> None:
         """Everything below `end` is on disk; what was appended during the sync shares the next one."""
-        self._flushing = self.log.leo > end
+        self._flushing = self.log.leo > end and self.core.is_leader  # a follower syncs what it appends itself
         if self._flushing:
             asyncio.get_running_loop().call_soon(self._flush)
         self._step(events.Flushed(end))
@@ -170,7 +213,7 @@ class MetadataQuorum:
             while self._events:
                 for effect in self.core.step(self._events.popleft(), self._clock.now_ms()):
                     self._do(effect)
-        except (OSError, Rejected) as e:
+        except (OSError, Rejected, Torn) as e:
             self._node.broken(e)
         finally:
             self._stepping = False
@@ -204,10 +247,62 @@ class MetadataQuorum:
                 self._leads_from = start_offset
             case effects.Follow():
                 self._leads_from = None
+                self._reign += 1
                 self._refuse_waiting()
                 self._node.follow()
             case _:
-                raise AssertionError(f"{effect} needs other nodes, and the quorum has one")
+                self._do_with_others(effect)
+
+    def _do_with_others(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Send(peer, request):
+                self._peers.send(peer, request)
+            case effects.Answer(Question() as question, response):
+                self._answer(question, response)
+            case effects.AppendFetched(records):
+                self.log.append_as_follower(records, self._clock.timestamp_ms())
+                self.log.flush()
+            case effects.Truncate(end_offset):
+                self.log.truncate_to(end_offset)
+            case effects.StoreSnapshot(id_, position, data):
+                self._snapshotting.store(SnapshotId(*id_), position, data)
+            case effects.InstallSnapshot(id_):
+                self._install(SnapshotId(*id_))
+            case _:
+                raise AssertionError(f"{effect} is nothing that a shell does")
+
+    # What others ask
+
+    def _answer(self, question: Question, response: rpc.Response) -> None:
+        """Fill in what the core left to be read, and answer."""
+        data: Buffer = b""
+        size = 0
+        match response:
+            case rpc.FetchResponse(read_from=start, read_to=end) if start >= 0:
+                data = self.log.read(start, READ_BYTES, end, minimum_one=True).data
+            case rpc.FetchSnapshotResponse(ErrorCode.NONE, snapshot=snapshot, position=position):
+                size, data = self._snapshotting.piece(SnapshotId(*snapshot), position, READ_BYTES)
+                if position >= size:
+                    response = replace(response, error=ErrorCode.POSITION_OUT_OF_RANGE)
+        if not question.answer.done():
+            question.answer.set_result(responses.to_message(question.message, response, data, size))
+
+    def _install(self, id_: SnapshotId) -> None:
+        """Take a snapshot of the leader's for everything that is committed up to its end."""
+        taken = self._snapshotting.finish(id_)
+        self.log.truncate_fully_and_start_at(id_.end_offset, self._clock.timestamp_ms())
+        versions = [said.kraft_version for said in taken.controls if isinstance(said, control.KRaftVersion)]
+        voters = [VoterSet.of(said) for said in taken.controls if isinstance(said, control.Voters)]
+        installed = events.SnapshotInstalled(
+            OffsetAndEpoch(id_.end_offset, RaftEpoch(id_.epoch)),
+            versions[-1] if versions else 0,
+            voters[-1] if voters else None,
+        )
+        self._events.appendleft(installed)
+        self._applied = self.log.hw = id_.end_offset
+        self._node.publish(
+            *self._loader.snapshot(taken.records, id_.end_offset - 1, id_.epoch, taken.last_timestamp_ms)
+        )
 
     def _refuse_waiting(self) -> None:
         waiting, self._waiting = self._waiting, deque()

@@ -15,11 +15,12 @@ from typing import NamedTuple
 from server.metadata.record_format import decode, encode
 from server.metadata.records import Record
 from server.model.errors import Rejected
-from server.ports import Disk
+from server.ports import Buffer, Disk
 from server.records import batch, build, control
 
 RECORDS_PER_BATCH = 2_000
 BOOTSTRAP = "bootstrap.checkpoint"
+PART = ".part"  # of a snapshot that is being fetched; Kafka's suffix, which it cleans away as well
 
 _NAME = re.compile(r"(\d{20})-(\d{10})\.checkpoint")
 
@@ -81,6 +82,41 @@ class Snapshots:
         times = {"last_timestamp_ms": last_timestamp_ms, "now_ms": now_ms}
         data = file_bytes(records, controls, metadata_version, epoch=id_.epoch, **times)
         self._disk.replace(self._path(id_), data)
+
+    def read_piece(self, id_: SnapshotId, position: int, max_bytes: int) -> tuple[int, bytes]:
+        """The file's size, and up to `max_bytes` of it; none where `position` is not inside it."""
+        file = self._disk.open(self._path(id_))
+        try:
+            size = file.size()
+            return size, file.pread(min(max_bytes, size - position), position) if position < size else b""
+        finally:
+            file.close()
+
+    def write_piece(self, id_: SnapshotId, position: int, data: Buffer) -> None:
+        """Write a piece of a file that is not whole yet; position 0 begins it anew."""
+        path = self._path(id_) + PART
+        file = self._disk.open(path, create=True)
+        try:
+            if position == 0:
+                file.truncate(0)
+            file.pwritev([data], position)
+            file.sync()
+        finally:
+            file.close()
+
+    def clear_unfinished(self) -> None:
+        """Remove what a node that died had fetched of a snapshot."""
+        for name in self._disk.list(self._folder):
+            if name.endswith(f".checkpoint{PART}"):
+                self._disk.remove(f"{self._folder}/{name}")
+
+    def finish(self, id_: SnapshotId) -> Snapshot:
+        """Give a file that is whole now its name, durably. Raises Torn: it is not whole, or not sound."""
+        path = self._path(id_)
+        found = read(self._disk, path + PART)
+        self._disk.rename(path + PART, path)
+        self._disk.sync_dir(self._folder)
+        return found
 
     def remove(self, id_: SnapshotId) -> None:
         self._disk.remove(self._path(id_))

@@ -8,9 +8,10 @@ Source: KIP-630.
 
 from dataclasses import dataclass
 
-from server.broker.snapshots import SnapshotId, Snapshots
+from server.broker.snapshots import Snapshot, SnapshotId, Snapshots
 from server.metadata import snapshot
 from server.metadata.image import Image
+from server.ports import Buffer
 from server.raft.voters import VoterHistory
 from server.records.control import Control, KRaftVersion
 
@@ -54,6 +55,20 @@ class Snapshotting:
         )
         self._bytes, self._since_ms = 0, None
         return id_
+
+    def store(self, id_: SnapshotId, position: int, data: Buffer) -> None:
+        """Keep a piece of a snapshot that is fetched from the leader. Raises OSError."""
+        self._snapshots.write_piece(id_, position, data)
+
+    def piece(self, id_: SnapshotId, position: int, max_bytes: int) -> tuple[int, bytes]:
+        """A snapshot's size, and what it holds from `position` on. Raises OSError."""
+        return self._snapshots.read_piece(id_, position, max_bytes)
+
+    def finish(self, id_: SnapshotId) -> Snapshot:
+        """Make a fetched snapshot this node's latest, durably, and read it. Raises OSError; Torn: it is not whole."""
+        taken = self._snapshots.finish(id_)
+        self._bytes, self._since_ms = 0, None
+        return taken
 
     def _due(self, now_ms: int) -> bool:
         limits = self._limits

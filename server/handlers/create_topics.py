@@ -12,4 +12,4 @@ from server.wire.messages.create_topics import CreateTopicsRequest, CreateTopics
 
 
 async def handle(broker: Broker, ctx: Context, request: CreateTopicsRequest) -> CreateTopicsResponse:
-    return await create(broker, request)
+    return await create(broker.controller, broker.config.static, broker.rng, request)

@@ -2,7 +2,8 @@
 
 A consumer sees what is committed (up to the HW; read_committed: up to the LSO, with the list of aborted transactions),
 a follower all there is, and by asking says what it holds. What has come is given at once if it makes min_bytes, or if
-there is something else to tell; else one wait over all partitions, ended by what comes there or by max_wait_ms.
+there is something else to tell, as a follower's outdated high watermark; else one wait over all partitions, ended by
+what comes there or by max_wait_ms.
 
 The first partition that has anything gives a batch even if that is larger than every limit.
 Errors: FENCED_LEADER_EPOCH, FETCH_SESSION_ID_NOT_FOUND, FETCH_SESSION_TOPIC_ID_ERROR, INVALID_FETCH_SESSION_EPOCH,
@@ -12,13 +13,13 @@ Source: KIP-74 (limits), KIP-98 (isolation), KIP-227 (sessions), KIP-320 (epochs
 epochs), KIP-951 (v16).
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from server.broker.broker import Broker
 from server.broker.context import Context
-from server.broker.leaders import end_point, leader_to_tell
+from server.broker.leaders import end_points, leader_to_tell
 from server.broker.partition import Partition
 from server.broker.waiters import Poll
 from server.model.errors import ErrorCode, Rejected
@@ -38,6 +39,7 @@ from server.wire.messages.fetch import (
 RESPONSE_BYTES = 16 * 1024 * 1024  # held for one client at a time; more than this, it gets with its next request
 FIRST_ID_VERSION, FIRST_STATE_VERSION = 13, 15
 READ_COMMITTED = 1
+Follower = tuple[NodeId, int, bool]  # its node, its broker epoch, whether it may be in sync
 
 
 @dataclass(slots=True)
@@ -52,13 +54,15 @@ class Reading:
 
 def handle(broker: Broker, ctx: Context, request: FetchRequest) -> FetchResponse | Awaitable[FetchResponse]:
     by_id = ctx.api_version >= FIRST_ID_VERSION
+    broker_epoch = -1
     if ctx.api_version >= FIRST_STATE_VERSION:
-        request.replica_id = request.replica_state.replica_id
-    follows = request.replica_id >= 0
+        request.replica_id, broker_epoch = request.replica_state.replica_id, request.replica_state.replica_epoch
+    follows, replica = request.replica_id >= 0, NodeId(request.replica_id)
+    tells = (replica, broker_epoch, broker.may_join_isr(replica, broker_epoch)) if follows else None
     now_ms = broker.clock.now_ms()
     plan = broker.sessions.plan(request, by_id=by_id, is_follower=follows, now_ms=now_ms, draw=broker.rng.below)
     limit = min(request.max_bytes, broker.config.number("fetch.max.bytes"), RESPONSE_BYTES)
-    reading = _read(broker, request, plan, limit, by_id=by_id, tell=follows)
+    reading = _read(broker, request, plan, limit, by_id=by_id, tells=tells)
     missing = min(request.min_bytes, limit) - reading.size
     if missing <= 0 or reading.must_answer or request.max_wait_ms <= 0 or not plan.partitions:
         return _response(broker, ctx, plan, reading, by_id)
@@ -72,7 +76,7 @@ async def _wait(
     by_id = ctx.api_version >= FIRST_ID_VERSION
     while True:
         look_again = await poll.wait()
-        reading = _read(broker, request, plan, limit, by_id=by_id, tell=False)
+        reading = _read(broker, request, plan, limit, by_id=by_id, tells=None)
         missing = min(request.min_bytes, limit) - reading.size
         wait_ms = deadline_ms - broker.clock.now_ms()
         if missing <= 0 or reading.must_answer or not look_again or wait_ms <= 0:
@@ -80,17 +84,19 @@ async def _wait(
         poll = Poll(reading.partitions, missing, wait_ms, follows=request.replica_id >= 0)
 
 
-def _read(broker: Broker, request: FetchRequest, plan: Plan, limit: int, *, by_id: bool, tell: bool) -> Reading:
-    """tell: whether this look says what a follower holds; a second look for the same request says nothing more."""
+def _read(
+    broker: Broker, request: FetchRequest, plan: Plan, limit: int, *, by_id: bool, tells: Follower | None
+) -> Reading:
+    """tells: who says by this look what it holds; a second look for the same request says nothing more."""
     reading = Reading()
     for tracked in plan.partitions:
         topic = tracked.topic_id if by_id else tracked.topic
         try:
             partition = broker.partition(topic, tracked.want.partition)
-            row = _read_one(partition, request, tracked, limit - reading.size, reading.size == 0, tell)
+            row = read_one(partition, request, tracked, limit - reading.size, reading.size == 0, tells)
             reading.partitions.append(partition)
             reading.size += len(row.records or b"")
-            reading.must_answer |= row.diverging_epoch.epoch >= 0
+            reading.must_answer |= row.diverging_epoch.end_offset >= 0 or (tells is not None and tracked.lags(row))
         except Rejected as e:
             row = PartitionData(tracked.want.partition, e.code, -1, aborted_transactions=None, records=b"")
             leader = leader_to_tell(broker, topic, tracked.want.partition, e.code)
@@ -101,11 +107,13 @@ def _read(broker: Broker, request: FetchRequest, plan: Plan, limit: int, *, by_i
     return reading
 
 
-def _read_one(
-    partition: Partition, request: FetchRequest, tracked: Tracked, limit: int, first: bool, tell: bool
+def read_one(
+    partition: Partition, request: FetchRequest, tracked: Tracked, limit: int, first: bool, tells: Follower | None
 ) -> PartitionData:
     want = tracked.want
-    partition.leading(want.current_leader_epoch)
+    leader = partition.leading(want.current_leader_epoch)
+    if tells is not None and not leader.knows(*tells[:2]):
+        raise Rejected(ErrorCode.UNKNOWN_LEADER_EPOCH)  # it may be a replica by metadata that this leader lacks
     row = PartitionData(want.partition, aborted_transactions=None, records=b"")
     row.high_watermark, row.last_stable_offset = partition.hw, partition.lso
     row.log_start_offset = partition.log_start_offset
@@ -119,8 +127,9 @@ def _read_one(
     committed = request.isolation_level == READ_COMMITTED
     stop = partition.leo if request.replica_id >= 0 else row.last_stable_offset if committed else row.high_watermark
     got = partition.read(want.fetch_offset, max(min(limit, want.partition_max_bytes), 0), stop, minimum_one=first)
-    if tell:
-        partition.fetched(NodeId(request.replica_id), want.fetch_offset)
+    if tells is not None:
+        replica, epoch, eligible = tells
+        partition.fetched(replica, want.fetch_offset, want.log_start_offset, epoch, eligible=eligible)
         row.high_watermark = partition.hw
     row.records = got.data
     if committed:
@@ -139,14 +148,9 @@ def _response(broker: Broker, ctx: Context, plan: Plan, reading: Reading, by_id:
             rows[topic] = []
             topics[topic] = FetchableTopicResponse(tracked.topic, tracked.topic_id, rows[topic])
         rows[topic].append(row)
-    leaders = {row.current_leader.leader_id for _, row in kept}
+    leaders = {row.current_leader.leader_id for _, row in kept} - {NO_LEADER}
     return FetchResponse(
         session_id=plan.session_id,
         responses=list(topics.values()),
-        node_endpoints=_end_points(broker, ctx, leaders) if leaders != {NO_LEADER} else (),
+        node_endpoints=[NodeEndpoint(*each) for each in end_points(broker, ctx.listener, leaders)],
     )
-
-
-def _end_points(broker: Broker, ctx: Context, nodes: set[int]) -> Sequence[NodeEndpoint]:
-    found = ((node, end_point(broker, ctx.listener, NodeId(node))) for node in sorted(nodes) if node != NO_LEADER)
-    return [NodeEndpoint(node, *address) for node, address in found if address is not None]

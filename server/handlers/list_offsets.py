@@ -9,8 +9,8 @@ end that the isolation level may see. Named places are negative times:
 There is no tiered storage, so -4 is -2, and -5 and -6 give -1. A leader that does not know yet how far the leaders
 before it had committed answers OFFSET_NOT_AVAILABLE, so that the latest offset never goes back.
 
-Errors: FENCED_LEADER_EPOCH, KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE, UNKNOWN_LEADER_EPOCH,
-UNKNOWN_TOPIC_OR_PARTITION.
+Errors: FENCED_LEADER_EPOCH, KAFKA_STORAGE_ERROR, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE,
+UNKNOWN_LEADER_EPOCH, UNKNOWN_TOPIC_OR_PARTITION.
 Source: KIP-79 (v1), KIP-98 (v2), KIP-207 (v5), KIP-320 (v4), KIP-734 (v7), KIP-405 (v8), KIP-1005 (v9), KIP-1023 (v11).
 """
 
@@ -30,6 +30,7 @@ LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING
 FIRST_VERSION = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
 CONSUMER, DEBUGGING_CONSUMER = -1, -2  # replica ids of those who are no replica
 READ_COMMITTED = 1
+FIRST_NOT_AVAILABLE_VERSION = 5  # older clients know LEADER_NOT_AVAILABLE as an error that passes
 NOWHERE = (-1, -1, -1)
 Place = tuple[int, int, int]  # timestamp, offset, leader epoch
 
@@ -55,7 +56,10 @@ def _answer(
         partition.leading(wanted.current_leader_epoch)
         place = _find(partition, wanted.timestamp, _end(partition, request))
     except Rejected as e:
-        return ListOffsetsPartitionResponse(wanted.partition_index, e.code)
+        unknown = e.code == ErrorCode.OFFSET_NOT_AVAILABLE and ctx.api_version < FIRST_NOT_AVAILABLE_VERSION
+        return ListOffsetsPartitionResponse(
+            wanted.partition_index, ErrorCode.LEADER_NOT_AVAILABLE if unknown else e.code
+        )
     return ListOffsetsPartitionResponse(wanted.partition_index, 0, *place)
 
 

@@ -41,7 +41,7 @@ def handle(broker: Broker, ctx: Context, request: MetadataRequest) -> MetadataRe
 async def _created(
     broker: Broker, ctx: Context, request: MetadataRequest, wanted: Iterable[MetadataRequestTopic], missing: list[str]
 ) -> MetadataResponse:
-    failed = await create_by_asking(broker, missing)
+    failed = await create_by_asking(broker.channel, missing)
     return _response(broker, ctx, request, wanted, failed)
 
 

@@ -13,7 +13,7 @@ A service that raises Disconnect has its connection closed, with one line in the
 
 from asyncio import Future
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from server.ports import Buffer
@@ -42,7 +42,8 @@ Service = Callable[[memoryview], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The other end of a connection."""
+    """The other end of a connection. on_lost: called when the connection has ended, whoever ended it."""
 
     host: str
     port: int
+    on_lost: list[Callable[[], None]] = field(default_factory=list, compare=False)

@@ -37,6 +37,7 @@ class Connection(asyncio.BufferedProtocol):
         self._registry, self._make_service, self._flush = registry, serve, flush
         self._max_frame = registry.limits.socket_request_max_bytes
         self._service: Service
+        self._peer: Peer | None = None
         self._transport: asyncio.Transport | None = None
         self._view = memoryview(bytearray(READ_MIN_BYTES))
         self._start = self._end = 0  # of the bytes that are received and not served
@@ -59,7 +60,8 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=UNSENT_HIGH_BYTES, low=UNSENT_LOW_BYTES)
-        self._service = self._make_service(Peer(self.host, int(name[1])))
+        self._peer = Peer(self.host, int(name[1]))
+        self._service = self._make_service(self._peer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -74,6 +76,8 @@ class Connection(asyncio.BufferedProtocol):
         self._registry.left(self)
         self._registry.give(self._reserved)
         self._reserved = 0
+        for tell in () if self._peer is None else self._peer.on_lost:
+            tell()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._view[self._end :]

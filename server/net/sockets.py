@@ -31,7 +31,16 @@ class Sockets:
         return _Server(await loop.create_server(make, sock=_any_address(port), backlog=BACKLOG))
 
     async def dial(self, make: Callable[[], P], host: str, port: int) -> P:
-        _, protocol = await asyncio.get_running_loop().create_connection(make, host, port)
+        """A name with several addresses is refused when all of them are: asyncio tells that in words only."""
+        try:
+            _, protocol = await asyncio.get_running_loop().create_connection(make, host, port)
+        except OSError as e:
+            parts = str(e).removeprefix("Multiple exceptions: ").split(", [Errno ")
+            if e.errno is None and all(
+                part.removeprefix("[Errno ").startswith(f"{errno.ECONNREFUSED}]") for part in parts
+            ):
+                raise ConnectionRefusedError(errno.ECONNREFUSED, str(e)) from e
+            raise
         return protocol
 
 

@@ -38,10 +38,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """What Send asked failed: no connection, time-out, an answer that could not be read."""
+    """What Send asked failed: no connection, time-out, an answer that could not be read.
+
+    refused  nobody listens there: the process is gone, and not merely slow
+    """
 
     peer: Peer
     request: Request
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,8 @@ class Quorum:
                 self._following.unanswered(ask)
             case SupportRequest() as ask:
                 self._changes.support_unanswered(ask)
+        if event.refused:
+            self._voting.gone(event.peer)
 
 
 def _without_stale_persists(effects: list[Effect]) -> tuple[Effect, ...]:

@@ -104,8 +104,9 @@ class Replica:
             self.role = Resigned(self.election_timeout_ms(), self._others(), dict.fromkeys(self._peers(), self.now_ms))
         elif leader is not None:
             self.role = Follower(leader, self.voter_peer(leader), self.now_ms + self.settings.fetch_timeout_ms)
-        else:
-            self.role = Unattached(self.election_timeout_ms() if self.stands else None)
+        else:  # whoever knows no leader asks around soon: a pre-vote disturbs nobody who has one
+            soon = self.now_ms + self.settings.retry_backoff_ms + self.jitter(self.settings.election_timeout_ms // 8)
+            self.role = Unattached(soon if self.stands else None)
         if self.is_voter and len(self.voters) == 1:
             self.to_prospective()
         else:

@@ -17,6 +17,8 @@ from server.raft.rpc import (
 )
 from server.raft.voters import Peer, may_be
 
+GONE_JITTER = 5  # times retry_backoff_ms: how far those who miss a leader are spread
+
 
 class Voting:
     def __init__(self, replica: Replica) -> None:
@@ -163,6 +165,18 @@ class Voting:
                 replica.role.fetched = False  # that leader is no reason any more to refuse a pre-vote
                 replica.role.deadline_ms = min(replica.role.deadline_ms, replica.now_ms + self._rank_ms(ask))
         return EndEpochResponse(error, replica.epoch, replica.leader_id, replica.leader_peer)
+
+    def gone(self, peer: Peer) -> None:
+        """Nobody listens at `peer`: a leader that was there leads no more, so do not wait until it is missed.
+
+        If it comes back it has resigned, and one that is merely slow refuses nobody; a wrong guess costs a pre-vote.
+        """
+        replica = self._replica
+        role = replica.role
+        if isinstance(role, Follower) and role.leader == peer and replica.stands:
+            role.fetched = False
+            wait_ms = replica.jitter(GONE_JITTER * replica.settings.retry_backoff_ms)
+            role.deadline_ms = min(role.deadline_ms, replica.now_ms + wait_ms)
 
     def _rank_ms(self, ask: EndEpochRequest) -> int:
         """How long to leave the field to better successors: nothing for the first, then twice as long for each."""

@@ -8,7 +8,12 @@ committed ISR plus a replica whose expansion is in flight: the HW waits for it, 
 counted it in. The HW stands still while the ISR is smaller than min.insync.replicas, which counts no more replicas than
 there are.
 
-Source: KIP-101 (epochs), KIP-497 (AlterPartition), KIP-966 (the HW waits for min.insync.replicas).
+A replica may join the ISR once it has all that is committed and all that earlier leaders wrote, if its broker may: it
+is neither fenced nor stopping, and it fetches in the registration that the metadata knows. The proposal names that
+registration, so that the controller does not take in a broker that has restarted since, perhaps with less.
+
+Source: KIP-101 (epochs), KIP-497 (AlterPartition), KIP-841 (who may join), KIP-903 (broker epochs), KIP-107 (log
+starts), KIP-966 (the HW waits for min.insync.replicas).
 """
 
 from collections.abc import Collection
@@ -41,6 +46,8 @@ class _Follower:
     fetched_ms: int = 0
     leader_leo_at_fetch: int = 0
     caught_up_ms: int = 0
+    broker_epoch: int = -1
+    log_start_offset: int = -1
 
 
 class PartitionLeader:
@@ -93,17 +100,31 @@ class PartitionLeader:
         self.leo = leo
         return self._advance_hw()
 
-    def fetched(self, replica: NodeId, offset: int, now_ms: int) -> tuple[Effect, ...]:
-        """A follower asks from `offset`: it holds every record below it. Who holds no replica changes nothing."""
+    def fetched(
+        self,
+        replica: NodeId,
+        offset: int,
+        now_ms: int,
+        *,
+        log_start_offset: int = -1,
+        broker_epoch: int = -1,
+        eligible: bool = True,
+    ) -> tuple[Effect, ...]:
+        """A follower asks from `offset`: it holds every record below it. Who holds no replica changes nothing.
+
+        broker_epoch  the registration that it fetches in; -1 where it does not say
+        eligible      whether the metadata lets its broker be in an ISR
+        """
         f = self._followers.get(replica)
-        if f is None:
+        if f is None or not self.knows(replica, broker_epoch):
             return ()
+        f.broker_epoch, f.log_start_offset = max(f.broker_epoch, broker_epoch), log_start_offset
         if offset >= self.leo:
             f.caught_up_ms = now_ms
         elif offset >= f.leader_leo_at_fetch:
             f.caught_up_ms = max(f.caught_up_ms, f.fetched_ms)
         f.leo, f.fetched_ms, f.leader_leo_at_fetch = min(offset, self.leo), now_ms, self.leo
-        if replica not in self.maximal_isr and offset >= max(self.hw, self.epoch_start):
+        if eligible and replica not in self.maximal_isr and offset >= max(self.hw, self.epoch_start):
             f.caught_up_ms = now_ms  # it joins as one that keeps up, not as one to drop at the next tick
             return self._propose(self.isr | {replica}) + self._advance_hw()
         return self._advance_hw()
@@ -128,6 +149,10 @@ class PartitionLeader:
         self.isr, self.partition_epoch, self._proposed = isr, partition_epoch, None
         return self._advance_hw()
 
+    def recovering(self) -> tuple[Effect, ...]:
+        """This leader was elected uncleanly: tell the controller that what it has is now what there is (KIP-704)."""
+        return self._propose(self.isr)
+
     def proposal_refused(self) -> tuple[Effect, ...]:
         """The controller certainly did not commit the proposal; an answer that was lost is no refusal."""
         self._proposed = None
@@ -141,6 +166,21 @@ class PartitionLeader:
         """Where `replica` stood at its last fetch; None when it holds no replica."""
         follower = self._followers.get(replica)
         return None if follower is None else follower.leo
+
+    def knows(self, replica: NodeId, broker_epoch: int = -1) -> bool:
+        """Whether `replica` holds one, and speaks in the registration of its broker that was last heard of."""
+        follower = self._followers.get(replica)
+        return follower is not None and (broker_epoch == -1 or broker_epoch >= follower.broker_epoch)
+
+    def broker_epoch(self, replica: NodeId) -> int:
+        """The registration in which `replica` fetched last; -1 while it has not."""
+        follower = self._followers.get(replica)
+        return -1 if follower is None else follower.broker_epoch
+
+    @property
+    def log_starts(self) -> dict[NodeId, int]:
+        """Where each follower's log begins, as it said at its last fetch; -1 while it has not."""
+        return {replica: follower.log_start_offset for replica, follower in self._followers.items()}
 
     def _propose(self, isr: frozenset[NodeId]) -> tuple[Effect, ...]:
         if self._proposed is not None:  # one proposal in flight at a time

@@ -38,6 +38,10 @@ class Tracked:
     hw: int = NEVER_SENT
     log_start_offset: int = NEVER_SENT
 
+    def lags(self, row: PartitionData) -> bool:
+        """Whether a follower that holds all records should hear at once what `row` says beside them."""
+        return self.hw != NEVER_SENT and (self.hw < row.high_watermark or self.log_start_offset < row.log_start_offset)
+
     def told(self, row: PartitionData) -> bool:
         """Remember what `row` tells; whether any of it is news."""
         news = bool(

@@ -33,6 +33,7 @@ LATER = {
     ErrorCode.REQUEST_TIMED_OUT,
     ErrorCode.KAFKA_STORAGE_ERROR,
     ErrorCode.NOT_ENOUGH_REPLICAS,
+    ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     ErrorCode.OFFSET_NOT_AVAILABLE,
 }
 SESSION_LOST = {ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH}
@@ -47,6 +48,7 @@ class Scene:
     topic_id: Callable[[str], TopicId]
     events: list[Event] = field(default_factory=list)
     power_cuts: int = 0
+    forgetful: bool = False  # a replica that restarts knows only the last batch of each producer, as Kafka's does
     stopping: bool = False
 
     def note(
@@ -122,7 +124,9 @@ class Producer:
             self._sequence += len(values) if self._idempotent else 0
         while waiting:
             settled: set[int] = set()
-            await self._client.calls(PRODUCE, [(self._request(row.data), self._hears(row, settled)) for row in waiting])
+            await self._client.calls(
+                PRODUCE, [(self._request(row.data), self._hears(row, waiting, settled)) for row in waiting]
+            )
             waiting = [row for row in waiting if id(row) not in settled]
             # A second copy without a producer id is a second record, and a broker that forgot us cannot tell it either.
             if waiting and self._producer_id < 0:
@@ -132,22 +136,27 @@ class Producer:
             if waiting:
                 await self._scene.pause()
 
-    def _hears(self, row: "Batch", settled: set[int]) -> Callable[[Any], None]:
+    def _hears(self, row: "Batch", window: "list[Batch]", settled: set[int]) -> Callable[[Any], None]:
         def heard(answer: produce.ProduceResponse) -> None:
-            if self._settled(row.values, answer):
+            first = all(id(each) in settled for each in window[: window.index(row)])
+            if self._settled(row.values, answer, first=first):
                 settled.add(id(row))
 
         return heard
 
-    def _settled(self, values: list[str], answer: produce.ProduceResponse) -> bool:
+    def _settled(self, values: list[str], answer: produce.ProduceResponse, *, first: bool) -> bool:
+        """first: all batches before this one are settled, so that it is not out of order for being early."""
         (topic,) = answer.responses
         (row,) = topic.partition_responses
         code = ErrorCode(row.error_code)
         if code == ErrorCode.NONE:
             self._answered("ok", values, row.base_offset)
             return True
+        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and not first:
+            return False
         if code in FORGOTTEN:
-            assert self._scene.power_cuts > 0, f"{self._name} was told {code.name}, and no power was cut"
+            excused = self._scene.power_cuts > 0 or self._scene.forgetful
+            assert excused, f"{self._name} was told {code.name}, and no power was cut"
             self._producer_id = -1
             return False
         if code == ErrorCode.DUPLICATE_SEQUENCE_NUMBER:

@@ -103,6 +103,8 @@ class Judges:
 
     def judge_leader(self, node: NodeId, epoch: RaftEpoch) -> None:
         assert self.leaders.setdefault(epoch, node) == node, f"two leaders of epoch {epoch}"
+        if epoch < max(self.leaders):
+            return  # its votes came late: what was committed since is of a later epoch, and safe from this leader
         log = self.disks[node]
         for offset, entry in enumerate(self.committed):
             if offset >= log.start:

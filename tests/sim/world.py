@@ -78,6 +78,7 @@ class World:
         self.node: Node | None = None
         self._clients = 0
         self._up = asyncio.Event()  # a process is alive and serves
+        self._mending: list[asyncio.TimerHandle] = []
         self._operations_left: int | None = None  # until a crash in the middle of a disk operation
         self._power = False
         self._durable = frozenset(f"durable-{index}" for index in range(2))
@@ -208,7 +209,7 @@ class World:
         self.report.disk_faults += 1
         self.network.note(f"{folder} fails {times} times at {operation}")
         self.disk.fail(code, operation, f"{folder}/*", times)
-        asyncio.get_running_loop().call_later(self.rng.uniform(0.1, 5), self._mend_disk)
+        self._mending.append(asyncio.get_running_loop().call_later(self.rng.uniform(0.1, 5), self._mend_disk))
 
     def _mend_disk(self) -> None:
         self.disk.heal()
@@ -216,6 +217,8 @@ class World:
 
     async def _heal(self, actors: "list[asyncio.Task[None]]") -> None:
         self._operations_left = None
+        for mending in self._mending:  # it kills the node as well, and nothing may do that while the world is judged
+            mending.cancel()
         self.network.mend()
         if self.report.disk_faults:
             self._mend_disk()

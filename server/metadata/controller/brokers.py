@@ -177,7 +177,7 @@ def heartbeat(
     raises            Rejected: BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH
     """
     broker_id = NodeId(request.broker_id)
-    broker = _registered(image, broker_id, request.broker_epoch)
+    broker = registered(image, broker_id, request.broker_epoch)
     caught_up = request.current_metadata_offset >= broker.epoch
     leaving = request.want_shut_down or broker.in_controlled_shutdown  # only then are all partitions looked at
     leads = leaving and any(partition.leader == broker_id for _, _, partition in image.all_partitions())
@@ -196,7 +196,8 @@ def heartbeat(
     return Decision(tuple(records), response)
 
 
-def _registered(image: Image, broker_id: NodeId, epoch: int) -> Broker:
+def registered(image: Image, broker_id: NodeId, epoch: int) -> Broker:
+    """The registration that a request is made under. Raises Rejected: BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH."""
     broker = image.brokers.get(broker_id)
     if broker is None:
         raise Rejected(ErrorCode.BROKER_ID_NOT_REGISTERED, f"No broker registration found for broker id {broker_id}")

@@ -8,7 +8,7 @@ leader may lead again, uncleanly; any replica may, where unclean election is all
 Source: KIP-966 (ELR, last known leader), KIP-631, KIP-704 (leader recovery), KIP-858 (directories).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -149,7 +149,7 @@ def updates(
     for topic, index, partition in partitions:
         if topic.name not in by_topic:
             by_topic[topic.name] = replace(rules_for(image, static, topic.name), unclean=lost)
-        rules = replace(by_topic[topic.name], acceptable=_acceptor(image, partition, gone, add))
+        rules = replace(by_topic[topic.name], acceptable=acceptor(image, partition, gone, add))
         isr = tuple(each for each in partition.isr if each not in gone)
         record = change(topic.topic_id, index, partition, isr, rules)
         if record is not None:
@@ -170,7 +170,11 @@ def rules_for(image: Image, static: settings.Static, topic: str) -> Rules:
     )
 
 
-def _acceptor(image: Image, partition: Partition, gone: set[NodeId], add: NodeId | None) -> Callable[[NodeId], bool]:
+def acceptor(
+    image: Image, partition: Partition, gone: Collection[NodeId] = (), add: NodeId | None = None
+) -> Callable[[NodeId], bool]:
+    """Which replicas of a partition could lead it now: on live brokers, in directories that are online."""
+
     def acceptable(replica: NodeId) -> bool:
         if replica in gone or not (replica == add or image.is_active(replica)):
             return False

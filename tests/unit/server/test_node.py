@@ -4,13 +4,11 @@ import errno
 
 import pytest
 
-from server import config as node_config
 from server.broker.snapshots import SnapshotId
-from server.config import ConfigError
 from server.log.meta_properties import UnusableDirectory
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import NO_LEADER, NodeId
-from server.node import CannotStart, Node
+from server.node import CannotStart
 from server.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from server.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from server.wire.messages.describe_cluster import DescribeClusterRequest
@@ -24,7 +22,7 @@ from server.wire.messages.incremental_alter_configs import (
 from server.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 from tests.sim.loop import simulate
 from tests.support.nodes import CLUSTER_ID
-from tests.support.one_node import PROPERTIES, OneNode
+from tests.support.one_node import OneNode
 
 CREATE, DELETE, METADATA, CONFIGS, ALTER, QUORUM, CLUSTER = 19, 20, 3, 32, 44, 55, 60
 TOPIC = 2
@@ -240,21 +238,5 @@ def test_a_port_in_use_ends_the_start_before_anything_is_decided() -> None:
         with pytest.raises(CannotStart, match="Cannot listen on PLAINTEXT://node:9092"):
             await other.start()
         await world.node.stop()
-
-    simulate(main())
-
-
-def test_a_quorum_of_several_is_refused_while_there_is_none() -> None:
-    async def main() -> None:
-        text = PROPERTIES.replace("0@node:9093", "0@node:9093,1@other:9093")
-        world = OneNode()
-        with pytest.raises(ConfigError, match="this version runs a quorum of one"):
-            Node(
-                node_config.load(text, "server.properties"),
-                clock=world.clock,
-                network=world.network.host("node"),
-                disk=world.disk.session(),
-                rng=None,  # type: ignore[arg-type]
-            )
 
     simulate(main())

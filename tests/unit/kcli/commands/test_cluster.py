@@ -166,7 +166,7 @@ def test_a_port_that_was_taken_meanwhile_is_told(home: Home) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("up --brokers 2", "A cluster of 2 nodes is not built yet: the servers of this version run alone."),
+        ("up --brokers 200", "A cluster of 200 nodes is more than one machine bears: 32 at most."),
         ("up --brokers 0", "--brokers 0: a cluster has at least one."),
         ("up --config node.id=7", "--config node.id=7: node.id is what kcli cluster sets itself, for each node"),
         ("up --config log.retention.hours=soon", "Invalid value soon for configuration log.retention.hours"),

@@ -22,9 +22,7 @@ def test_a_controllers_port_is_any_where_the_usual_one_is_beyond_the_last() -> N
     assert plan.layout(1, None, 60_000, as_asked) == (LocalNode(0, BOTH, 60_000, 1),)
 
 
-def test_larger_clusters_have_three_controllers_and_brokers_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `up --brokers 4` will make once servers run together: MAX_NODES is the one place to lift."""
-    monkeypatch.setattr(plan, "MAX_NODES", 9)
+def test_larger_clusters_have_three_controllers_and_brokers_beside_them() -> None:
     assert plan.layout(4, None, 9092, as_asked) == (
         LocalNode(0, BOTH, 9092, 19092),
         LocalNode(1, BOTH, 9093, 19093),
@@ -34,9 +32,9 @@ def test_larger_clusters_have_three_controllers_and_brokers_beside_them(monkeypa
     assert plan.layout(1, 3, 9092, as_asked)[2] == LocalNode(2, ("controller",), None, 19094)
 
 
-def test_several_nodes_are_refused_until_servers_run_together() -> None:
-    with pytest.raises(Failure, match="A cluster of 2 nodes is not built yet"):
-        plan.layout(2, None, 9092, as_asked)
+def test_more_nodes_than_one_machine_bears_are_refused() -> None:
+    with pytest.raises(Failure, match="A cluster of 33 nodes is more than one machine bears: 32 at most"):
+        plan.layout(33, None, 9092, as_asked)
 
 
 @pytest.mark.parametrize(("brokers", "controllers", "port"), [(0, None, 9092), (1, 0, 9092), (1, 1, 0), (1, 1, 65_536)])

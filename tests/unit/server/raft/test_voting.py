@@ -71,10 +71,10 @@ def test_a_quorum_of_one_that_led_leads_the_next_epoch() -> None:
 
 def test_a_voter_waits_and_then_asks_in_advance_without_a_new_epoch() -> None:
     one = started()
-    assert one.next_deadline_ms == ELECTION_MS
-    one.step(Ticked(), ELECTION_MS - 1)
+    assert one.next_deadline_ms == SETTINGS.retry_backoff_ms
+    one.step(Ticked(), SETTINGS.retry_backoff_ms - 1)
     assert one.role == "unattached"
-    effects = one.step(Ticked(), ELECTION_MS)
+    effects = one.step(Ticked(), SETTINGS.retry_backoff_ms)
     assert sent(effects, VoteRequest) == [vote(0, 1, pre=True, voter=2), vote(0, 1, pre=True, voter=3)]
     assert (of(effects, Persist), one.role, one.epoch) == ([], "prospective", 0)
 
@@ -336,3 +336,32 @@ def test_voters_of_a_bootstrap_snapshot_are_brought_into_the_log() -> None:
         alone.step(Ticked(), 5 * ELECTION_MS), AppendControl
     )
     assert [type(record) for record in append.controls] == [control.LeaderChange]
+
+
+def test_a_leader_that_nobody_listens_for_is_not_waited_for() -> None:
+    """A process that is gone refuses connections; it has no voice in the epoch any more."""
+    one = started(persisted=state(3, leader=2))
+    refused = Unanswered(peer(2), FetchRequest(RaftEpoch(3), key(1), 0, RaftEpoch(0)), refused=True)
+    effects = one.step(refused, 10)
+    assert (one.role, one.epoch) == ("prospective", 3)
+    assert [ask.pre_vote for ask in sent(effects, VoteRequest)] == [True, True]
+
+
+def test_a_leader_that_is_slow_is_waited_for() -> None:
+    one = started(persisted=state(3, leader=2))
+    one.step(Unanswered(peer(2), FetchRequest(RaftEpoch(3), key(1), 0, RaftEpoch(0))), 10)
+    assert one.role == "follower"
+
+
+def test_another_node_that_is_gone_is_no_news_of_the_leader() -> None:
+    one = started(persisted=state(3, leader=2))
+    one.step(Unanswered(peer(3), FetchRequest(RaftEpoch(3), key(1), 0, RaftEpoch(0)), refused=True), 10)
+    assert one.role == "follower"
+
+
+def test_who_knows_that_the_leader_is_gone_agrees_to_an_election() -> None:
+    one = started(persisted=state(3, leader=2))
+    one.step(Unanswered(peer(2), FetchRequest(RaftEpoch(3), key(1), 0, RaftEpoch(0)), refused=True), 10)
+    answer = ask(one, vote(3, 3, pre=True, voter=1), 11)
+    assert isinstance(answer, VoteResponse)
+    assert answer.granted

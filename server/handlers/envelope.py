@@ -1,0 +1,28 @@
+"""Envelope (key 58): a broker hands on what a client asked it, for the active controller to answer.
+
+The request inside has a header of its own, and so has the answer. Whom the client is, the broker has found out, and
+says so; only other nodes of the cluster may be believed in that, and they alone reach a controller's listener.
+Errors: INVALID_REQUEST (a client that cannot be read, an API that is not forwarded), NOT_CONTROLLER.
+Source: KIP-590.
+"""
+
+from ipaddress import ip_address
+
+from server.broker import principals
+from server.broker.broker import Broker
+from server.broker.context import Client, Context
+from server.model.errors import ErrorCode, Rejected
+from server.wire.codec import Malformed
+from server.wire.messages.envelope import EnvelopeRequest, EnvelopeResponse
+
+
+async def handle(broker: Broker, ctx: Context, request: EnvelopeRequest) -> EnvelopeResponse:
+    if not broker.controller.active:
+        raise Rejected(ErrorCode.NOT_CONTROLLER)
+    try:
+        principal = principals.decode(request.request_principal or b"")
+        host = str(ip_address(bytes(request.client_host_address)))
+    except (Malformed, ValueError) as e:
+        raise Rejected(ErrorCode.INVALID_REQUEST) from e
+    client = Client(host, 0, ctx.listener, principal)
+    return EnvelopeResponse(await broker.answer_forwarded(client, memoryview(request.request_data)))
