@@ -39,7 +39,6 @@ class ActiveController:
         self._max_idle_ms = max_idle_ms
         self._tail: Image | None = None
         self._idle: asyncio.TimerHandle | None = None
-        self._last: asyncio.Future[None] | None = None  # done when the tail is committed
         self._last_append_ms = 0
 
     @property
@@ -93,25 +92,13 @@ class ActiveController:
     async def decide(self, decide: Callable[[Image], Decision[R]]) -> R:
         """Run a decision, append its records, return its response once they are committed.
 
-        An answer that changes nothing, and a refusal, wait for the tail that they were read from: it may be lost.
         Raises Rejected: what the decision refuses; NOT_CONTROLLER when this node does not lead, or stops before the
         records are committed (whether they were is then for the next leader to know).
         """
-        try:
-            decision = decide(self.image)
-        except Rejected:
-            await self._settled()
-            raise
+        decision = decide(self.image)
         if decision.records:
             await self._append(decision.records)
-        else:
-            await self._settled()
         return decision.response
-
-    async def _settled(self) -> None:
-        """Wait until what is appended by now is committed. Raises Rejected(NOT_CONTROLLER): it may never be."""
-        if self._last is not None and not self._last.done():
-            await asyncio.shield(self._last)
 
     def _append(self, records: Sequence[Record]) -> asyncio.Future[None]:
         """Put `records` behind the tail. What the image refuses to replay never reaches the log."""
@@ -121,7 +108,6 @@ class ActiveController:
             if not isinstance(record, FRAMES):
                 delta.replay(record)
         last, committed = self._quorum.append(records, tail.metadata_version)
-        self._last = committed
         self._tail = delta.image(last, self._quorum.core.epoch, self._clock.timestamp_ms())
         self._last_append_ms = self._clock.now_ms()
         return committed
