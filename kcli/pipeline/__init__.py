@@ -1,1 +1,13 @@
-"""The fast path: a pipelined producer and fetcher on raw sockets."""
+"""The fast path: a pipelined producer and fetcher on raw sockets, for the console and performance tools.
+
+It speaks the protocol with codecs of its own and imports neither the server nor kafka-python, so that each of the three
+is a witness for the others. From the bottom up:
+
+    wire, messages, produce, fetch      bytes <-> messages
+    compression, checksum               what is inside a batch, and whether it is whole
+    encoding, decoding, isolation       records <-> batches; which of them may be seen
+    link, topology, network             a connection; who leads what; the event loop over both
+    outbox, partitioner, producer       order, numbers and retries of a partition (pure); where records go; sending
+    fetcher, subscription               reading; which partitions to read
+    settings, stopping                  Kafka's client settings; ending in order when a signal comes
+"""

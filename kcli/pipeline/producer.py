@@ -228,7 +228,6 @@ class Producer:
         later = [moment - now for moment in moments if moment > now]
         ready = self._network.poll(max(0.0, min([timeout_ms, *later])))
         self._expire()
-        self._pump()
         return ready
 
     def flush(self) -> None:

@@ -66,6 +66,8 @@ class LogDir:
     def claim(self) -> None:
         """Lock it and read meta.properties. Raises UnusableDirectory; an OSError takes it offline."""
         if not self._disk.is_dir(self.path):
+            if self._disk.exists(self.path):
+                raise UnusableDirectory(f"Log directory {self.path} is not a directory.")
             raise NotFormatted(f"Log directory {self.path} does not exist. {_FORMAT}")
         try:
             self._lock = self._disk.lock(f"{self.path}/{LOCK}")
@@ -81,6 +83,10 @@ class LogDir:
         except UnicodeDecodeError as error:
             raise UnusableDirectory(f"Cannot read {path}: it is not text.") from error
         self.meta = meta_properties.parse(text, path)
+        if self.meta.version == 0 and self.meta.node_id is None:
+            raise UnusableDirectory(
+                f"{path} is damaged: it names neither a version nor a node. Restore it from a copy."
+            )
         if self.meta.version == 0:
             raise UnusableDirectory(f"{path} was written for ZooKeeper mode, which is gone. {_FORMAT}")
         self._read_clean_mark()

@@ -146,7 +146,7 @@ class ErrorCode(IntEnum):
 
 
 class Rejected(Exception):
-    """A known refusal: `code` goes into the answer, `message` where it has room for one (None: the code's own)."""
+    """A known refusal: `code` goes into the answer, `message` where it has room for one (None: the code's words)."""
 
     def __init__(self, code: ErrorCode, message: str | None = None) -> None:
         super().__init__(code, message)

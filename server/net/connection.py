@@ -6,7 +6,8 @@ connection; every complete frame of a read is served in place, then the appends 
 
 Nothing is unbounded. The buffer grows only as bytes of one large frame arrive, never because a length field says so.
 While an answer is awaited, too many answers wait for replication, or the peer does not read what it was sent, no
-further frame is served, and reading stops as soon as the buffer is full.
+further frame is served, and reading stops as soon as the buffer is full. A peer that asks for much at once is served
+for TURN_SECONDS; then all others have their turn.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from server.net.limits import (
     PIPELINED_ANSWERS,
     READ_MAX_BYTES,
     READ_MIN_BYTES,
+    TURN_SECONDS,
     UNSENT_HIGH_BYTES,
     UNSENT_LOW_BYTES,
 )
@@ -44,6 +46,7 @@ class Connection(asyncio.BufferedProtocol):
         self._active = self._closing = False
         self._clogged = self._paused = False
         self._task: asyncio.Task[None] | None = None
+        self._turn: asyncio.Handle | None = None  # the next one, when the last had not time for all
         self._answers: deque[Bytes | asyncio.Future[Bytes]] = deque()  # in order; the first is a Future
 
     # asyncio's side
@@ -65,6 +68,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._task is not None:
             # Nobody is left to wait for it. It may not have begun yet, and must, to clean up behind itself.
             asyncio.get_running_loop().call_soon(self._task.cancel)
+        if self._turn is not None:
+            self._turn.cancel()
         self._answers.clear()
         self._view = memoryview(b"")
         self._start = self._end = 0
@@ -80,7 +85,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._end += nbytes
         self._active = True
-        if self._task is None and not self._clogged:
+        if self._task is None and not self._clogged and self._turn is None:
             self._drain()
         elif self._end == len(self._view):
             self._pause()
@@ -105,7 +110,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume(self) -> None:
         """Go on where serving stopped, if nothing stops it any more."""
-        if self._transport is not None and self._task is None and not self._clogged:
+        if self._transport is not None and self._task is None and not self._clogged and self._turn is None:
             self._drain()
 
     def close(self, reason: str | None) -> None:
@@ -123,12 +128,20 @@ class Connection(asyncio.BufferedProtocol):
     # between the two
 
     def _drain(self) -> None:
-        while self._serve_some():
-            pass
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + TURN_SECONDS
+        while self._serve_some(loop.time, deadline):
+            if loop.time() >= deadline:
+                self._turn = loop.call_soon(self._go_on)
+                break
         if self._transport is not None and not self._closing:
             self._make_room()
 
-    def _serve_some(self) -> bool:
+    def _go_on(self) -> None:
+        self._turn, self._active = None, True
+        self.resume()
+
+    def _serve_some(self, time: Callable[[], float], deadline: float) -> bool:
         """Serve complete frames, write what they staged, send their answers; whether there may be more to serve."""
         view, start, end = self._view, self._start, self._end
         answers: list[Answer] = []
@@ -152,6 +165,9 @@ class Connection(asyncio.BufferedProtocol):
                         more = True
                         break
                 elif answer is not None and not isinstance(answer, AfterWrite):
+                    break
+                if time() >= deadline:
+                    more = True
                     break
         except Disconnect as e:
             reason = str(e)

@@ -68,6 +68,7 @@ class LogCluster:
         self.leaders = {key: number % nodes for number, key in enumerate(self.logs)}
         self.epochs = dict.fromkeys(self.logs, 0)
         self.log_start = dict.fromkeys(self.logs, 0)
+        self.ends: dict[tuple[str, int], int] = {}  # told in place of the real end
         self.aborted: dict[tuple[str, int], tuple[Any, ...]] = {}
         self.troubles = list(troubles)
         self.produce_requests = 0
@@ -220,7 +221,7 @@ class LogCluster:
     def _found(self, key: tuple[str, int], timestamp: int) -> int:
         log = self.logs[key]
         if timestamp in (EARLIEST, LATEST):
-            return self.log_start[key] if timestamp == EARLIEST else log.end
+            return self.log_start[key] if timestamp == EARLIEST else self.ends.get(key, log.end)
         later = (
             record.offset for _, data in log.batches for record in batch.records(data) if record.timestamp >= timestamp
         )

@@ -214,6 +214,16 @@ def test_a_batch_that_promises_more_records_is_corrupt() -> None:
             read()
 
 
+@pytest.mark.parametrize("padding", [b"\0", b"\0\0\0"])
+def test_a_record_that_is_not_as_long_as_it_says_is_corrupt(padding: bytes) -> None:
+    sound = encoding.record(0, 0, None, b"a", ())
+    padded = zigzag(len(sound) - 1 + len(padding)) + sound[1:] + padding
+    damaged = block(rehead(padded, count=1, last_delta=0))
+    for read in (damaged.values, damaged.records):
+        with pytest.raises(Corrupt, match="not as long as it says"):
+            read()
+
+
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("size", [0, 1, 40_000, 200_000])
 def test_compression_and_back(codec: int, size: int) -> None:

@@ -108,6 +108,21 @@ def test_a_directory_of_zookeepers_time_is_refused() -> None:
     assert "ZooKeeper" in refusal(lambda: node.made().claim(1))
 
 
+def test_a_damaged_identity_is_not_taken_for_an_old_one() -> None:
+    """Formatting would orphan what the directory holds, so it is not what the words advise."""
+    node = Node()
+    node.disk.replace(f"{ONE}/meta.properties", b"")
+    assert refusal(lambda: node.made().claim(1)) == (
+        "/one/meta.properties is damaged: it names neither a version nor a node. Restore it from a copy."
+    )
+
+
+def test_a_file_is_no_directory() -> None:
+    node = Node()
+    node.disk.replace("/file", b"")
+    assert refusal(lambda: node.made("/file").claim(1)) == "Log directory /file is not a directory."
+
+
 def test_a_directory_that_was_added_is_given_the_nodes_identity() -> None:
     node = Node()
     node.disk.remove_tree(TWO)

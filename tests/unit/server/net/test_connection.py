@@ -1,5 +1,6 @@
 """One connection: frames in, answers out, in order. On a loop in virtual time, over a fake transport."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ import pytest
 from server.net import limits
 from server.net.answers import Answer, Disconnect, Peer, Settled
 from server.net.connection import Connection
+from tests.sim.loop import SimLoop
 from tests.unit.server.net.wires import Later, Wire, World, frame, run, turn
 
 
@@ -94,6 +96,51 @@ def test_not_more_than_so_many_answers_wait_for_replication() -> None:
         world.later["p"].set_result([b"P;"])
         await turn()
         assert wire.sent == b"P;" + b"X;" * (limits.PIPELINED_ANSWERS + 10)
+
+    run(main)
+
+
+def test_a_peer_with_much_to_ask_lets_others_have_their_turn() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        world = World()
+
+        def slowly() -> Answer:
+            loop._jump.now_s += limits.TURN_SECONDS / 2
+            return [b"S;"]
+
+        world.answers["slow"] = slowly
+        greedy, other = world.connect(), world.connect()
+        greedy.send(frame(b"slow") * 5)
+        assert greedy.sent == b"S;S;"
+        other.send(frame(b"b"))
+        assert other.sent == b"B;"
+        greedy.send(frame(b"c"))
+        assert greedy.sent == b"S;S;", "what comes in the meantime waits behind the rest"
+        await turn()
+        await turn()
+        assert greedy.sent == b"S;S;S;S;S;C;"
+
+    run(main)
+
+
+def test_a_peer_that_leaves_before_its_next_turn_is_not_served() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        world = World()
+
+        def slowly() -> Answer:
+            loop._jump.now_s += limits.TURN_SECONDS
+            return [b"S;"]
+
+        world.answers["slow"] = slowly
+        wire = world.connect()
+        wire.send(frame(b"slow") * 3)
+        wire.abort()
+        await turn()
+        assert world.events.count("slow") == 1
 
     run(main)
 
