@@ -142,12 +142,13 @@ class SimNodes:
             self.launch(node.id)
         await self.ready()
 
-    def crash(self, node_id: int, *, power: bool = False) -> None:
+    def crash(self, node_id: int, *, power: bool = False, temper: Temper | None = None) -> None:
+        """temper: what a power cut leaves of unsynced bytes; drawn where it is not said."""
         node, loop = self.nodes[node_id], asyncio.get_running_loop()
         assert isinstance(loop, SimLoop)
         loop.kill(node.process)
         self.network.crash(node.host, power=power)
-        node.disk.crash(self.rng, None if power else Temper.KEEP)
+        node.disk.crash(self.rng, temper if power else Temper.KEEP)
         node.node = None
 
     async def stop(self, node_id: int) -> None:

@@ -8,14 +8,17 @@ from uuid import UUID
 import pytest
 
 from server.broker.members import GONE_GRACE_MS, REGISTER_BROKER
-from server.model.errors import ErrorCode
+from server.broker.quorum import QUORUM_STATE
+from server.model.errors import ErrorCode, Rejected
 from server.model.ids import NodeId
+from server.raft.state import parse_state
 from server.wire.messages.broker_registration import BrokerRegistrationRequest, Feature, Listener
 from server.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from tests.sim import quorum_world
 from tests.sim.client import CREATE_TOPICS
+from tests.sim.inodes import Temper
 from tests.sim.loop import simulate
-from tests.sim.nodes import SimNodes
+from tests.sim.nodes import DATA, SimNodes
 from tests.support.nodes import CLUSTER_ID
 
 SEEDS = range(12)
@@ -176,5 +179,61 @@ def test_a_second_node_with_the_same_id_is_refused_while_the_first_lives() -> No
         answer = await client.call(REGISTER_BROKER, request)
         assert answer.error_code == ErrorCode.DUPLICATE_BROKER_REGISTRATION
         assert nodes[leader].broker.image.brokers[NodeId(twin)] == registered
+
+    play(main, combined=3, brokers=1)
+
+
+def test_what_was_answered_survives_a_power_cut_of_all_at_once() -> None:
+    """A majority has it on disk, and not only in memory, before the answer leaves."""
+
+    async def main(nodes: SimNodes) -> None:
+        for number in range(5):
+            client = nodes.client(number % 3)
+            client.use_newest(CREATE_TOPICS)
+            answer = await client.call(CREATE_TOPICS, CreateTopicsRequest([CreatableTopic(f"t{number}", 1, 1)], 5000))
+            assert answer.topics[0].error_code == ErrorCode.NONE
+            for node in nodes.nodes:
+                nodes.crash(node.id, power=True, temper=Temper.LOSE)
+            await nodes.up()
+            assert {f"t{each}" for each in range(number + 1)} <= nodes[0].broker.image.topics.keys()
+
+    play(main)
+
+
+def test_what_a_voter_must_not_forget_is_on_disk() -> None:
+    async def main(nodes: SimNodes) -> None:
+        leader = nodes.leader()
+        for node in nodes.nodes:
+            core = nodes[node.id].quorum.core
+            state = parse_state(node.disk.read(f"{DATA}/__cluster_metadata-0/{QUORUM_STATE}"))
+            assert (state.epoch, state.leader_id) == (core.epoch, leader)
+
+    play(main)
+
+
+def test_a_controller_that_lost_its_majority_decides_nothing_more() -> None:
+    async def main(nodes: SimNodes) -> None:
+        leader = nodes.leader()
+        assert leader is not None
+        nodes.network.cut(f"node{leader}", "*")
+        nodes.network.cut("*", f"node{leader}")
+        await until(lambda: nodes.leader() not in (None, leader), 10)
+        await until(lambda: not nodes[leader].controller.active, 10)
+        with pytest.raises(Rejected):
+            _ = nodes[leader].controller.image
+
+    play(main)
+
+
+def test_a_broker_that_a_new_controller_cannot_reach_is_not_taken_for_dead() -> None:
+    async def main(nodes: SimNodes) -> None:
+        leader = nodes.leader()
+        assert leader is not None
+        for other in range(3):
+            nodes.network.cut(f"node{other}", "node3")
+            nodes.network.cut("node3", f"node{other}")
+        nodes.crash(leader)
+        took = await fenced_after(nodes, 3, 5)
+        assert took is None
 
     play(main, combined=3, brokers=1)
