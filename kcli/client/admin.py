@@ -177,6 +177,9 @@ class KafkaAdmin:
         controller = answer.controller_id if answer.controller_id >= 0 else None
         return Cluster(answer.cluster_id, controller, tuple(sorted(brokers)))
 
+    def unregister_broker(self, broker: int) -> None:
+        values.raise_if_refused(self._change("UnregisterBroker", timed=False, broker_id=broker))
+
     def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
         answer = self._ask("ListPartitionReassignments", timeout_ms=self._request_ms, topics=None)
         values.raise_if_refused(answer)

@@ -76,8 +76,8 @@ def test_a_cluster_lives_from_up_to_wipe(home: Home) -> None:
     until(lambda: home.node()["state"] == "running", 30, "the end of the pause")
 
     assert home("kill", "0")[0] == "Node 0 killed.\n"
-    assert home.node()["state"] == "dead"
-    assert home("kill", "0")[1:] == ("Node 0 does not run: it is dead.\n", 1)
+    assert home.node()["state"] == "crashed"
+    assert home("kill", "0")[1:] == ("Node 0 does not run: it is crashed.\n", 1)
     assert home("start", "0")[0] == "Node 0 is up.\n"
     assert home.node()["pid"] != first["pid"]
 
@@ -135,7 +135,7 @@ def test_a_node_that_cannot_start_says_why(home: Home) -> None:
     assert lines[0] == "Node 0 ended while it started."
     assert "is not formatted" in lines[-2] or "meta.properties" in lines[-2]
     assert lines[-1] == f"Its log: {home.default / 'node-0' / 'server.log'}"
-    assert home.node()["state"] == "dead"
+    assert home.node()["state"] == "crashed"
 
 
 @pytest.mark.parametrize("offset", [0, 10_000])
@@ -190,9 +190,9 @@ def test_another_process_under_an_old_pid_is_left_alone(home: Home) -> None:
     home("down")
     with subprocess.Popen(["sleep", "60"]) as somebody:
         (home.default / "node-0" / "process").write_text(f"{somebody.pid} 1\n")
-        assert home.node()["state"] == "dead"
+        assert home.node()["state"] == "crashed"
         for action in ("kill", "pause", "resume"):
-            assert home(action, "0")[1:] == ("Node 0 does not run: it is dead.\n", 1)
+            assert home(action, "0")[1:] == ("Node 0 does not run: it is crashed.\n", 1)
         assert home("stop", "0")[0] == "Node 0 does not run.\n"
         assert somebody.poll() is None
         somebody.kill()
