@@ -118,8 +118,9 @@ def node_of(folder: Folder) -> LocalNode:
     try:
         return plan.read(folder.load())
     except (KeyError, ValueError) as error:
+        told = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
         raise Failure(
-            f"{folder.settings} is not what kcli cluster wrote: {error}",
+            f"{folder.settings} is not what kcli cluster wrote: {told}",
             "Put it right by hand, or remove the cluster's folder and make it anew.",
         ) from error
 
