@@ -81,6 +81,7 @@ TABLE: Mapping[int, Api] = {
         Api(33, "alter_configs", BROKER | CONTROLLER, forwarded=True),
         Api(35, "describe_log_dirs"),
         Api(37, "create_partitions", BROKER | CONTROLLER, forwarded=True),
+        Api(43, "elect_leaders", BROKER | CONTROLLER, forwarded=True),
         Api(44, "incremental_alter_configs", BROKER | CONTROLLER, forwarded=True),
         Api(52, "vote", CONTROLLER),
         Api(53, "begin_quorum_epoch", CONTROLLER),

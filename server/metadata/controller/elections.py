@@ -36,7 +36,7 @@ class Rules:
     """What an election goes by, besides the partition.
 
     acceptable  whether a replica's broker can lead now
-    min_isr     the topic's min.insync.replicas
+    min_isr     the topic's min.insync.replicas, or its replication factor where that is less
     elr         whether the cluster keeps eligible leader replicas
     unclean     replicas whose brokers may have lost records, so that they are no longer eligible
     compares    whether, when nobody is eligible, logs are compared first. Kafka takes the last known leader, whose disk
@@ -178,7 +178,7 @@ def rules_for(image: Image, static: settings.Static, topic: str) -> Rules:
     assert isinstance(least, int)
     return Rules(
         image.is_active,
-        least,
+        min(least, len(image.topics[topic].partitions[0].replicas)),  # more than there are can never be in sync
         image.feature(ELR_VERSION) > 0,
         Election.UNCLEAN if allowed else Election.ONLINE,
         bump_on_shrink=image.metadata_version < SHRINK_WITHOUT_EPOCH_SINCE,
