@@ -233,6 +233,8 @@ class LogFolder:
             first = self.segments[0].base
             kept = [offset for offset in snapshots.offsets(self._disk, self.path) if offset >= first]
             start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers)
+            if start:
+                recovery.recall(self.segments, self.producers, start)
             recovery.replay(self.segments, self.producers, start or 0, self.leo)
         self.flush()
 
