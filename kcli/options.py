@@ -62,14 +62,14 @@ def connection_with(defaults: Mapping[str, str], old_config: str | None = None) 
         def framed(
             bootstrap_server: str | None, command_config: str | None, command_property: tuple[str, ...], **rest: Any
         ) -> Any:
-            path = rest.pop(old_config.replace(".", "_")) if old_config else None
+            path = rest.pop("old_config") if old_config else None
             made = connect_to(bootstrap_server, command_config or path, command_property)
             made = made._replace(settings={**defaults, **made.settings})
             with (click.get_current_context().obj or client.connect)(made) as admin:
                 return body(admin=admin, **rest)
 
         functools.update_wrapper(framed, body)
-        old = [click.option(f"--{old_config}", metavar="FILE", help="The old name of --command-config.")]
+        old = [click.option(f"--{old_config}", "old_config", metavar="FILE", help="The old name of --command-config.")]
         return _add(framed, *_ENDPOINT, *(old if old_config else ()))
 
     return decorate

@@ -135,7 +135,10 @@ def _elected(admin: Admin, kind: str, chosen: tuple[plan.TopicPartition, ...] | 
     try:
         return admin.elect_leaders(kind, chosen)
     except Refused as refused:
-        raise Failure(TROUBLES.get(refused.code, refused.message), refused.advice) from refused
+        if refused.code not in TROUBLES:
+            raise
+        options.notice(TROUBLES[refused.code])  # Kafka says it on both streams
+        raise Failure(TROUBLES[refused.code]) from refused
 
 
 def _report(kind: str, answers: render.Answers, seen: plan.Outlook | None) -> Report:
