@@ -81,6 +81,7 @@ TABLE: Mapping[int, Api] = {
         Api(33, "alter_configs", BROKER | CONTROLLER, forwarded=True),
         Api(35, "describe_log_dirs"),
         Api(37, "create_partitions", BROKER | CONTROLLER, forwarded=True),
+        Api(43, "elect_leaders", BROKER | CONTROLLER, forwarded=True),
         Api(44, "incremental_alter_configs", BROKER | CONTROLLER, forwarded=True),
         Api(52, "vote", CONTROLLER),
         Api(53, "begin_quorum_epoch", CONTROLLER),
@@ -101,6 +102,7 @@ TABLE: Mapping[int, Api] = {
         Api(80, "add_raft_voter", BROKER | CONTROLLER, forwarded=True),
         Api(81, "remove_raft_voter", BROKER | CONTROLLER, forwarded=True),
         Api(82, "update_raft_voter", CONTROLLER),
+        Api(93, "get_replica_log_info"),
     )
 }
 

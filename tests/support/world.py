@@ -41,6 +41,7 @@ from kcli.model import (
 )
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
+NOT_REGISTERED = 102
 BUILT_IN = {"min.insync.replicas": "1"}
 LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
@@ -135,6 +136,12 @@ class World:
     def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
         self._called("list_partition_reassignments")
         return tuple(move for _, move in sorted(self.moves.items()))
+
+    def unregister_broker(self, broker: int) -> None:
+        self._called("unregister_broker")
+        if broker not in self.brokers:
+            raise Refused(NOT_REGISTERED, f"Broker ID {broker} is not currently registered")
+        del self.brokers[broker]
 
     def describe_quorum(self) -> Quorum:
         self._called("describe_quorum")

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from server.metadata.records import Record
 
+MAX_RECORDS_A_REQUEST = 10_000  # that one request may cause
+
 R_co = TypeVar("R_co", covariant=True)
 
 
