@@ -20,7 +20,7 @@ COMMANDS = {
     "storage": "Format the folders of a server, or tell what they hold.",
     "server-start": "Start a server in the foreground, or with -daemon behind.",
     "server-stop": "Stop the servers of this machine.",
-    "cluster": "Run a local cluster: up, down, status, start, stop, kill, logs.",
+    "cluster": "Run a local cluster, from up to wipe; tell what a cluster is.",
     "metadata-quorum": "Describe the quorum of controllers.",
     "context": "Name clusters, and choose the one that is meant when a command names none.",
     "completion": "Print a completion script for bash, zsh or fish.",

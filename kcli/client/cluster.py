@@ -24,6 +24,9 @@ class Clusters(Asking):
         controller = answer.controller_id if answer.controller_id >= 0 else None
         return Cluster(answer.cluster_id, controller, tuple(sorted(brokers)))
 
+    def unregister_broker(self, broker: int) -> None:
+        values.raise_if_refused(self._change("UnregisterBroker", timed=False, broker_id=broker))
+
     def describe_quorum(self) -> Quorum:
         asked = [{"topic_name": QUORUM_TOPIC, "partitions": [{"partition_index": 0}]}]
         answer = self._ask("DescribeQuorum", topics=asked)

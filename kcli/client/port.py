@@ -85,6 +85,9 @@ class Admin(Protocol):
         controllers  the controllers instead, when it is they who are asked
         """
 
+    def unregister_broker(self, broker: int) -> None:
+        """Let the cluster forget a broker. Raises Refused: it knows none of this id."""
+
     def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
         """The moves under way, by topic and partition."""
 

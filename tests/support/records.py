@@ -182,7 +182,7 @@ def message_lines(printed: Printed) -> list[str]:
         if in_log or LOG_LINE.match(line):
             in_log = not LOG_TAIL.search(line)
             continue
-        while found := EXCEPTION.match(line):
+        while found := EXCEPTION.match(line):  # one may hold another
             line = found[1] or ""
         if (
             line.strip()

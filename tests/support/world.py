@@ -43,6 +43,7 @@ from kcli.model import (
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
 PREFERRED_NOT_AVAILABLE, ELIGIBLE_NOT_AVAILABLE, NOT_NEEDED = 80, 83, 84
+NOT_REGISTERED = 102
 BUILT_IN = {"min.insync.replicas": "1"}
 LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
@@ -145,6 +146,12 @@ class World:
         everything = [(name, index) for name, topic in self.topics.items() for index in range(len(topic.partitions))]
         answers = {one: self._elected(kind, *one) for one in (everything if partitions is None else partitions)}
         return {one: no for one, no in answers.items() if partitions or no is None or no.code != NOT_NEEDED}
+
+    def unregister_broker(self, broker: int) -> None:
+        self._called("unregister_broker")
+        if broker not in self.brokers:
+            raise Refused(NOT_REGISTERED, f"Broker ID {broker} is not currently registered")
+        del self.brokers[broker]
 
     def describe_quorum(self) -> Quorum:
         self._called("describe_quorum")
