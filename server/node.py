@@ -126,6 +126,7 @@ class Node:
         broker, node_id = self.broker, self.config.node_id
         members = Members(self.config, cluster_id, self.controller, self._network, self._clock, self._rng)
         broker.members = members
+        broker.kraft_version = lambda: self.controller.kraft_version
         broker.answer_forwarded = partial(dispatch.answer_forwarded, broker)
         broker.channel = Channel(
             self.controller, members.asked, broker.answer_forwarded, self._network, self._clock, node_id
