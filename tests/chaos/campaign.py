@@ -9,7 +9,7 @@ read from start to end, judged (tests/support/history.py), stopped cleanly, and 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from time import monotonic, monotonic_ns
@@ -138,7 +138,7 @@ class Campaign:
         return bool(self.report.faults) and self.report.faults[-1].kind == "power"
 
     def _inflict(self, fault: Fault) -> None:
-        began = datetime.now()
+        began = datetime.now(UTC)
         fault.begun_ns = monotonic_ns()
         for node in fault.victims:
             self._down(fault, node)
