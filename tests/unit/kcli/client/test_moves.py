@@ -118,7 +118,8 @@ def test_replicas_move_between_directories() -> None:
 def test_every_connection_is_closed() -> None:
     with (
         ScriptedBroker({"DescribeLogDirs": directories()}) as second,
-        ScriptedBroker({"Metadata": lambda _: known((2, second))}) as first,admin(first) as kafka
+        ScriptedBroker({"Metadata": lambda _: known((2, second))}) as first,
+        admin(first) as kafka,
     ):
         kafka.describe_log_dirs(2)
         wires = [kafka._wire, *kafka._wires.values()]
