@@ -211,9 +211,10 @@ def replicas_alike(cluster: Mixed) -> str:
 
 
 def stops(cluster: Mixed) -> str:
-    for node in reversed(cluster.nodes):
+    """Ours last: Apache Kafka's node does not stop while there is no quorum that could give it leave."""
+    for node in sorted(cluster.nodes, key=lambda node: node.kind == OURS):
         node.stop()
-    return "one after the other"
+    return "one after the other, Apache Kafka's first"
 
 
 def metadata_logs_alike(cluster: Mixed) -> str:
