@@ -112,9 +112,7 @@ def _check_features(image: Image, features: Mapping[str, tuple[int, int]]) -> No
     if METADATA_VERSION not in features:
         raise Rejected(ErrorCode.INVALID_REGISTRATION, "Request features do not contain 'metadata.version'")
     for name, level in image.features.items():
-        if name not in features:
-            continue  # a feature that a broker does not name is one that it leaves unbuilt, and says so by that
-        low, high = features[name]
+        low, high = features.get(name, (0, 0))
         if not low <= level <= high:
             raise Rejected(
                 ErrorCode.UNSUPPORTED_VERSION,
