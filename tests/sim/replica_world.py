@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from uuid import UUID
 
+from server.broker.fetching import read_one
 from server.broker.partition import Partition
 from server.broker.writes import Writes
-from server.handlers.fetch import read_one
 from server.log.log import Log, Origin
 from server.metadata import records as r
 from server.metadata.controller import brokers, isr

@@ -11,7 +11,14 @@ from server.model.errors import ErrorCode
 from server.model.ids import BrokerEpoch, NodeId
 from server.model.settings.replicas import RACK_AWARE_SELECTOR
 from server.replication.follower import Position
-from server.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
+from server.wire.messages.fetch import (
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    FetchTopic,
+    LeaderIdAndEpoch,
+    PartitionData,
+)
 from tests.support.data_plane import LISTENER, DataPlane, topic_id
 from tests.unit.server.handlers.worlds import plane, run
 
@@ -180,5 +187,30 @@ def test_a_replica_without_a_leader_serves_nobody() -> None:
         p = follows(rack_aware())
         p.publish(p.registration("a", leader=-1, epoch=2, replicas=(1, 2), isr=(), partition_epoch=2))
         assert told(await p.ask(asked(), 11))[0] == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("version", "known", "code"),
+    [
+        (16, {"current_leader_epoch": 0}, ErrorCode.FENCED_LEADER_EPOCH),
+        (10, {}, ErrorCode.NOT_LEADER_OR_FOLLOWER),
+    ],
+)
+def test_losing_the_leadership_ends_a_poll_and_names_the_next_leader(
+    version: int, known: dict[str, Any], code: ErrorCode
+) -> None:
+    """Who names no epoch may read on from what is a follower now, from version 11 on."""
+
+    async def main() -> None:
+        p = plane(a=1)
+        answer = p.start(asked(rack="", wait_ms=500, **known), version)
+        await asyncio.sleep(0.1)
+        p.publish(p.registration("a", 0, leader=2, epoch=5, replicas=(1, 2), isr=(1, 2), partition_epoch=1))
+        answered = await answer
+        assert row(answered).error_code == code
+        assert version < 16 or row(answered).current_leader == LeaderIdAndEpoch(2, 5)
+        assert p.clock.now_ms() == 100
 
     run(main)
