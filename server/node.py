@@ -188,6 +188,7 @@ class Node:
 
     def publish(self, delta: Delta, image: Image) -> None:
         self.broker.publish(delta, image)
+        self.broker.members.published(delta, image)
         if hasattr(self, "lifecycle"):
             self.lifecycle.published(delta)
 
