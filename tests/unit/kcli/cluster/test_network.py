@@ -41,7 +41,7 @@ def test_a_free_port_has_no_trouble() -> None:
 def test_a_port_in_use_is_told_with_its_process(taken: int) -> None:
     words = network.trouble("localhost", taken)
     assert words
-    assert words.startswith(f"Port {taken} is in use by process {os.getpid()} ({sys.executable}")
+    assert words.startswith(f"Port {taken} is in use by process {os.getpid()} ({sys.orig_argv[0]}")
 
 
 def test_a_port_of_another_address_is_in_use_too() -> None:
