@@ -34,26 +34,26 @@ class Cuts:
 
     def __init__(self, network: Network, read: Callable[[], str]) -> None:
         self._network, self._read = network, read
-        self._cut: frozenset[Address] = frozenset()
+        self.cut: frozenset[Address] = frozenset()
         self._changed = asyncio.Event()
-        self._wires: set[_Wire] = set()
+        self.wires: set[_Wire] = set()
 
     async def listen(self, make: Callable[[], asyncio.BaseProtocol], host: str, port: int) -> Listening:
         return await self._network.listen(make, host, port)
 
     async def dial(self, make: Callable[[], P], host: str, port: int) -> P:
         """Waits while the address is cut: for ever, if the caller does. Raises OSError."""
-        while (host, port) in self._cut:
+        while (host, port) in self.cut:
             await self._changed.wait()
 
         def wired() -> asyncio.BaseProtocol:
             inner = make()
             kind = _BufferedEnds if isinstance(inner, asyncio.BufferedProtocol) else _StreamEnds
-            return kind(inner, (host, port), self._wires)
+            return kind(inner, (host, port), self.wires)
 
         ends = await self._network.dial(wired, host, port)
         wire = cast(_Ends, ends).wire
-        wire.hold(wire.address in self._cut)  # it may have been cut while it was being made
+        wire.hold(wire.address in self.cut)  # it may have been cut while it was being made
         return cast(P, cast(_Ends, ends).inner)
 
     async def watch(self) -> None:
@@ -65,13 +65,13 @@ class Cuts:
     def look(self) -> None:
         """Do what the file says now."""
         cut = frozenset(_address(line) for line in self._read().split())
-        if cut == self._cut:
+        if cut == self.cut:
             return
         log.warning("Cut off from %s", ", ".join(f"{h}:{p}" for h, p in sorted(cut)) or "nobody any more")
-        self._cut = cut
+        self.cut = cut
         self._changed.set()
         self._changed = asyncio.Event()
-        for wire in list(self._wires):
+        for wire in list(self.wires):
             wire.hold(wire.address in cut)
 
 
