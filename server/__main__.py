@@ -18,7 +18,7 @@ from server.model.errors import Rejected
 from server.net.cuts import Cuts
 from server.net.sockets import Sockets
 from server.node import CannotStart, Node
-from server.ports import Network
+from server.ports import Disk, Network
 from server.world import SystemClock, SystemRng
 
 USAGE = "usage: python -m server CONFIG [--override NAME=VALUE ...] [--cuts FILE]"
@@ -27,7 +27,7 @@ YOUNG_OBJECTS = 10_000
 logger = logging.getLogger("server")
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], disk: Disk | None = None) -> int:
     try:
         path, overrides, cuts = _arguments(arguments)
         config = _config(path, overrides)
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     for line in config.notices:
         logger.warning("%s", line)
     try:
-        reason = _run(config, cuts)
+        reason = _run(config, disk or OsDisk(), cuts)
     except (CannotStart, ConfigError, UnusableDirectory, Rejected, OSError) as e:
         reason = e.message or str(e) if isinstance(e, Rejected) else str(e)
     if reason is not None:
@@ -82,23 +82,23 @@ def _config(path: str, overrides: Mapping[str, str]) -> NodeConfig:
         raise ConfigError(f"Cannot read {path}: it is not text.") from e
 
 
-def _run(config: NodeConfig, cuts: str | None) -> str | None:
+def _run(config: NodeConfig, disk: Disk, cuts: str | None) -> str | None:
     """Run the node; why it could not go on, or None when it was told to stop."""
     try:
         import uvloop
     except ImportError:  # the same code runs on asyncio's own loop, a little slower
-        return asyncio.run(_serve(config, cuts))
-    return uvloop.run(_serve(config, cuts))
+        return asyncio.run(_serve(config, disk, cuts))
+    return uvloop.run(_serve(config, disk, cuts))
 
 
-async def _serve(config: NodeConfig, cuts: str | None) -> str | None:
+async def _serve(config: NodeConfig, disk: Disk, cuts: str | None) -> str | None:
     if cuts is None:
-        return await _serve_over(Sockets(), config)
+        return await _serve_over(Sockets(), config, disk)
     network = Cuts(Sockets(), lambda: _text(cuts))
     network.look()
     watching = asyncio.ensure_future(network.watch())
     try:
-        return await _serve_over(network, config)
+        return await _serve_over(network, config, disk)
     finally:
         watching.cancel()
 
@@ -110,8 +110,8 @@ def _text(path: str) -> str:
         return ""
 
 
-async def _serve_over(network: Network, config: NodeConfig) -> str | None:
-    node = Node(config, clock=SystemClock(), network=network, disk=OsDisk(), rng=SystemRng())
+async def _serve_over(network: Network, config: NodeConfig, disk: Disk) -> str | None:
+    node = Node(config, clock=SystemClock(), network=network, disk=disk, rng=SystemRng())
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -14,7 +14,7 @@ from time import monotonic
 
 from confluent_kafka import KafkaException
 
-from tests.conformance import checks, moving, recording
+from tests.conformance import checks, mixed_steps, moving, recording
 from tests.conformance.checks import Bench
 from tests.support.broker import Broker
 from tests.support.kafka import KafkaBroker, Unavailable
@@ -31,6 +31,7 @@ TABLE: list[tuple[str, Callable[[Bench], str]]] = [
     ("kcli metadata-quorum on Kafka's broker", checks.kcli_as_recorded("quorum")),
     ("moving in: our server on Kafka's folder", moving.move(KafkaBroker, Broker)),
     ("moving out: Kafka on our folder", moving.move(Broker, KafkaBroker)),
+    *mixed_steps.rows(),
 ]
 
 
