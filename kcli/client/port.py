@@ -91,5 +91,13 @@ class Admin(Protocol):
     def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
         """The moves under way, by topic and partition."""
 
+    def elect_leaders(
+        self, kind: str, partitions: Collection[tuple[str, int]] | None
+    ) -> Mapping[tuple[str, int], Refused | None]:
+        """Elect leaders. kind: PREFERRED or UNCLEAN. partitions: (topic, index) each; None: all.
+
+        Of all partitions, those that need no election are not in the answer.
+        """
+
     def describe_quorum(self) -> Quorum:
         """The controllers' quorum."""

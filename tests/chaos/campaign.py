@@ -9,6 +9,7 @@ read from start to end, judged (tests/support/history.py), stopped cleanly, and 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from time import monotonic, monotonic_ns
@@ -32,6 +33,7 @@ PRODUCERS, RATE, VALUE_BYTES, MAX_UNANSWERED = 3, 300, 200, 20_000
 FAULTS_A_MINUTE, RECORDS_A_SECOND = 60 / 9, 300_000 / 540  # below it, a run says nothing
 HEAL_S, CALM_S, BACK_S = 30, 60, 90
 CALM = 0.7  # how many faults wait for a cluster that is in sync
+FLOWS_S = 0.3
 AFTER_S = 10  # how long behind a fault's end its gap is looked for
 QUIET_S = 2  # for the last high watermark to come around
 
@@ -100,7 +102,7 @@ class Campaign:
             try:
                 until(lambda: load.acknowledged >= RATE, HEAL_S, "the first records")
                 before = self._health()
-                self._torment()
+                self._torment(load)
                 self._in_sync(HEAL_S, "at the end")
             finally:
                 admin.stop()
@@ -111,13 +113,14 @@ class Campaign:
 
     # -- trouble
 
-    def _torment(self) -> None:
+    def _torment(self, load: Workload) -> None:
         deadline, wanted = monotonic() + self.plan.seconds, self.plan.min_faults
         while len(self.report.faults) < wanted if wanted is not None else monotonic() < deadline:
             calm = self.rng.random() < CALM or self._wounded
             if calm:
                 self._in_sync(CALM_S, "before the next fault")
                 self._never.wait(self.rng.uniform(0.5, 1.5))
+                until(lambda: load.flows(FLOWS_S), CALM_S, "an acknowledgement of every partition")
             else:
                 self._never.wait(self.rng.uniform(0, 2))
             view = until(self.cluster.view, BACK_S, "a node that answers")
@@ -135,6 +138,7 @@ class Campaign:
         return bool(self.report.faults) and self.report.faults[-1].kind == "power"
 
     def _inflict(self, fault: Fault) -> None:
+        began = datetime.now(UTC)
         fault.begun_ns = monotonic_ns()
         for node in fault.victims:
             self._down(fault, node)
@@ -148,7 +152,8 @@ class Campaign:
             node.wait_ready(BACK_S)
         fault.ended_ns = monotonic_ns()
         took = (fault.ended_ns - fault.begun_ns) / 1e9
-        self.say(f"{len(self.report.faults):3d} {fault}, all back after {took:.1f} s {' '.join(fault.notes)}")
+        what = [fault, f"all back after {took:.1f} s", *fault.notes]
+        self.say(f"{len(self.report.faults):3d} {began:%H:%M:%S.%f} {', '.join(map(str, what))}")
         for node in self.cluster.nodes:
             assert not node.ended, f"node {node.node_id} ended by itself:\n{node.log[-2000:]}"
 
@@ -162,7 +167,7 @@ class Campaign:
             assert code == 0, f"node {node.node_id} stopped with {code}:\n{node.log[-2000:]}"
         else:
             assert isinstance(node, FragileNode)
-            fault.notes.append(f"({node.cut_power(self.rng)} bytes lost)")
+            fault.notes.append(f"{node.cut_power(self.rng)} bytes lost")
 
     def _in_sync(self, seconds: float, when: str) -> None:
         """Wait until no partition is under-replicated."""
@@ -206,7 +211,6 @@ class Campaign:
             self.report.slowest_admin_s = max(self.report.slowest_admin_s, admin.longest_s(fault.begun_ns, end))
             if fault.calm:
                 self.report.gaps.setdefault(fault.name, []).append(seconds)
-            if seconds > 2:
                 self.say(f"    fault {number + 1}, {fault}: nothing acknowledged for {seconds:.2f} s in {partition}")
 
     def _health(self) -> dict[int, Health]:

@@ -32,7 +32,7 @@ def acknowledgements(events: Iterable[Event]) -> dict[str, list[int]]:
 
 
 def longest(times: Mapping[str, Sequence[int]], start_ns: int, end_ns: int) -> tuple[float, str]:
-    """(seconds, partition) of the longest gap that touches [start, end)."""
+    """(seconds, partition) of the longest gap that touches [start, end), as far as it lies before the end."""
     found = [(_longest(each, start_ns, end_ns), partition) for partition, each in times.items()]
     return max(found, default=(0.0, ""))
 
@@ -40,7 +40,7 @@ def longest(times: Mapping[str, Sequence[int]], start_ns: int, end_ns: int) -> t
 def _longest(times: Sequence[int], start_ns: int, end_ns: int) -> float:
     first, last = max(bisect_left(times, start_ns) - 1, 0), bisect_left(times, end_ns)
     around = times[first : last + 1]
-    return max((after - before for before, after in pairwise(around)), default=0) / 1e9
+    return max((min(after, end_ns) - before for before, after in pairwise([*around, end_ns])), default=0) / 1e9
 
 
 def table(gaps: Mapping[str, Sequence[float]]) -> list[str]:

@@ -20,14 +20,19 @@ def test_gaps_before_and_after_a_fault_are_not_its_own() -> None:
     assert gaps.longest(times, int(5.5 * S), int(6.5 * S)) == (1.0, "a")
 
 
-def test_a_gap_may_begin_before_the_fault_and_end_behind_its_window() -> None:
+def test_a_gap_may_begin_before_the_fault_and_ends_with_its_window_for_then_the_next_fault_has_it() -> None:
     times = gaps.acknowledgements(ok("a", 1, 9))
-    assert gaps.longest(times, 2 * S, 3 * S) == (8.0, "a")
+    assert gaps.longest(times, 2 * S, 3 * S) == (2.0, "a")
+
+
+def test_what_comes_no_more_is_a_gap_too() -> None:
+    times = gaps.acknowledgements(ok("a", 1, 2))
+    assert gaps.longest(times, S, 5 * S) == (3.0, "a")
 
 
 def test_only_acknowledged_sends_end_a_gap() -> None:
     events = [*ok("a", 1, 4), Event("info", "send", 2 * S, "p", "a", "x"), Event("ok", "poll", 3 * S, "r", "a")]
-    assert gaps.longest(gaps.acknowledgements(events), S, 2 * S) == (3.0, "a")
+    assert gaps.longest(gaps.acknowledgements(events), S, 4 * S) == (3.0, "a")
 
 
 def test_each_kind_of_fault_is_held_against_what_it_may_take() -> None:

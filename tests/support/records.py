@@ -39,7 +39,8 @@ REPLICA = re.compile(r"^(\d+ +\t[\w-]{22}\t)\d+ *\t(\d+ *\t)\d[\w ]*\t\d[\w ]*\t
 LOG_LINE = re.compile(r"\[<date>\] (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ")
 LOG_TAIL = re.compile(r" ?\((?:kafka|org\.apache\.kafka)\.[\w.$]+\)$")
 EXCEPTION = re.compile(
-    r'(?:Exception in thread "main" |Caused by: )?(?:[a-z_]\w*\.)+[A-Z]\w*(?:Exception|Error)\b(?:: (.*))?$'
+    r'(?:Exception in thread "main" |Caused by: |\tSuppressed: )?'
+    r"(?:[a-z_]\w*\.)+[A-Z]\w*(?:Exception|Error)\b(?:: (.*))?$"
 )
 # Salts that were drawn, and what follows from them; those that were given are short.
 SCRAM = re.compile(r"salt=\[(?:-?\d+, ){9,}-?\d+\], storedKey=\[[^]]*\], serverKey=\[[^]]*\]")

@@ -48,6 +48,7 @@ class Workload:
         settings        of the producers, before those that a history needs
         """
         self.events: list[Event] = []  # list.append is atomic: no lock
+        self.last_ok_ns = [0] * partitions  # when each partition acknowledged something last
         self.lost_places: list[str] = []  # where the reader was told that what it had read is not there
         self._bootstrap, self._topic, self._partitions = bootstrap, topic, partitions
         self._names = [f"{topic}-{partition}" for partition in range(partitions)]
@@ -70,6 +71,10 @@ class Workload:
             thread.join()
         if self._failures:
             raise self._failures[0]
+
+    def flows(self, within_s: float) -> bool:
+        """Whether every partition has acknowledged something in the last `within_s` seconds."""
+        return min(self.last_ok_ns) > monotonic_ns() - within_s * 1e9
 
     @property
     def acknowledged(self) -> int:
@@ -119,6 +124,7 @@ class Workload:
             value, partition = self._value(message.value()), message.partition()
             if not error:
                 self._note("ok", "send", name, partition, value=value, offset=message.offset())
+                self.last_ok_ns[partition] = monotonic_ns()
             else:
                 kind: Kind = "fail" if error.name() in REFUSALS else "info"
                 self._note(kind, "send", name, partition, value=value)
