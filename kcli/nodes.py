@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kcli import client
-from kcli.cluster import network
+from kcli.cluster import network, processes
 from kcli.cluster.local import CUTS_SETTLE_S, PAUSED, RUNNING, Folder, LocalCluster, text_of
 from kcli.cluster.processes import Process
 from kcli.cluster.progress import Progress
@@ -90,6 +90,7 @@ def end(folders: Sequence[Folder]) -> None:
     """End nodes at once, those that run or are paused."""
     for folder in folders:
         folder.kill()
+    processes.reap()
 
 
 def check_ports(nodes: Sequence[LocalNode]) -> None:

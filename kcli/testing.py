@@ -8,7 +8,6 @@
         cluster.restart(0)
 """
 
-import signal
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -82,12 +81,12 @@ class Cluster:
     def pause(self, *nodes: int) -> None:
         """Freeze nodes: they keep their connections and say nothing (SIGSTOP)."""
         for folder in self._chosen(nodes):
-            folder.signal(signal.SIGSTOP)
+            folder.pause()
 
     def resume(self, *nodes: int) -> None:
         """Let frozen nodes go on (SIGCONT)."""
         for folder in self._chosen(nodes):
-            folder.signal(signal.SIGCONT)
+            folder.resume()
 
     def partition(self, *sides: Iterable[int]) -> None:
         """Cut the nodes of each side off from those of the others; clients still reach all."""

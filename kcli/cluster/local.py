@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from kcli.cluster.processes import Process
 from kcli.errors import Failure, Setup
 
 STOP_TIMEOUT_S = 60.0
+SIGNAL_S = 5.0
 RUNNING, PAUSED, STOPPED, CRASHED = "running", "paused", "stopped", "crashed"
 SETTINGS, DATA, LOG, PROCESS, LOCK = "server.properties", "data", "server.log", "process", ".lock"
 PREFIX = "node-"
@@ -83,6 +85,21 @@ class Folder:
         """Signal its process; False if it has none."""
         process = processes.read(self._process)
         return process is not None and processes.send(process, number)
+
+    def pause(self) -> bool:
+        """Freeze its process, and return when it is frozen; False if it has none."""
+        return self.signal(signal.SIGSTOP) and self._settled(paused=True)
+
+    def resume(self) -> bool:
+        """Let its process go on; False if it has none."""
+        return self.signal(signal.SIGCONT) and self._settled(paused=False)
+
+    def _settled(self, *, paused: bool) -> bool:
+        """The system takes a moment to do what a signal asks; True, also if it takes longer."""
+        deadline = time.monotonic() + SIGNAL_S
+        while (self.state().word == PAUSED) != paused and time.monotonic() < deadline:
+            time.sleep(processes.POLL_S)
+        return True
 
     def ask_to_stop(self) -> None:
         self.signal(signal.SIGTERM)
