@@ -1,8 +1,8 @@
 """kcli on our own cluster prints what Apache Kafka's tools printed on theirs, on a walk with nodes that come and go.
 
 `=== sh stop-broker N` and `start-broker N` are what `kcli cluster stop N` and `start N` do. A describe is repeated
-until it prints what is recorded, since an ISR takes its time; what it prints at the end counts. A walk ends at the first tool
-that kcli has not got.
+until it prints what is recorded, since an ISR takes its time; what it prints at the end counts. A walk ends at the
+first tool that kcli has not got.
 """
 
 import re
