@@ -43,8 +43,8 @@ logger = logging.getLogger(__name__)
 
 QUORUM_STATE = "quorum-state"
 READ_BYTES = 1 << 20
-# A follower cuts what its leader tells it to, in answer to a fetch, and a fetch waits until all before it is on disk. So
-# no flush ends with news of records that were cut off meanwhile, and whose place others have taken.
+# A follower cuts what its leader tells it to, in answer to a fetch, and a fetch waits until all before it is on disk.
+# So no flush ends with news of records that were cut off meanwhile, and whose place others have taken.
 CUT = "the log is not cut while it is being flushed"
 LEAVE_MS = 500  # how long a node that stops waits for the others to take note
 
