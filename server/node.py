@@ -42,6 +42,7 @@ from server.ports import Clock, Disk, Listening, Network, Rng
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
+LOADING_TURN_MS = 20  # how long the recovery of logs holds the loop, a single log's excepted
 
 
 class CannotStart(Exception):
@@ -116,7 +117,7 @@ class Node:
             await self._or_fatal(self.lifecycle.register_controller())
         if self.config.is_broker:
             await self._or_fatal(self.lifecycle.register_broker())
-            self.logs.load(self.broker.log_settings)
+            await self._or_fatal(self._load_logs())
             self.broker.open_partitions()
             await self._or_fatal(self.lifecycle.unfence())
         self._ready = True
@@ -134,6 +135,14 @@ class Node:
         broker.channel = Channel(
             self.controller, members.asked, broker.answer_forwarded, self._network, self._clock, node_id
         )
+
+    async def _load_logs(self) -> None:
+        """Recover the logs, and let the quorum have its turn between two of them: it must not miss its time-outs."""
+        since = self._clock.now_ms()
+        for _ in self.logs.loading(self.broker.log_settings):
+            if self._clock.now_ms() - since >= LOADING_TURN_MS:
+                await asyncio.sleep(0)
+                since = self._clock.now_ms()
 
     async def _or_fatal(self, step: Coroutine[None, None, object]) -> None:
         """Wait for a step of the start, unless the node breaks first. Raises CannotStart."""
