@@ -313,6 +313,9 @@ class LogFolder:
         """Do what is due: retention, delayed removals, the time-based flush, the expiry of producers."""
         self._check()
         self.hw = hw
+        if not retain and not self._doomed and self.recovery_point >= self.leo:
+            self._flushed_ms = now_ms
+            return
         with self.storing():
             if retain:
                 self._apply_retention(timestamp_ms)

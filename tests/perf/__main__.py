@@ -28,12 +28,12 @@ BATCHES: dict[str, dict[str, object]] = {
 
 class Bench:
     def __init__(self, stack: ExitStack, folder: Path, rounds: int, scale: float) -> None:
-        self.rounds, self.scale, self._stack, self._folder = rounds, scale, stack, folder
+        self.rounds, self.scale, self.folder, self._stack = rounds, scale, folder, stack
         self._nodes: dict[type[Node], Node] = {}
 
     def node(self, kind: type[Node]) -> Node:
         if kind not in self._nodes:
-            self._nodes[kind] = self._stack.enter_context(kind(self._folder / kind.__name__))
+            self._nodes[kind] = self._stack.enter_context(kind(self.folder / kind.__name__))
         return self._nodes[kind]
 
     def both(self, do: Callable[[Node], Ran]) -> tuple[Ran, Ran]:
@@ -41,7 +41,7 @@ class Bench:
         return in_turn(self.rounds, lambda: do(ours), lambda: do(theirs))
 
     def fresh(self, kind: type[Node]) -> Node:
-        node = kind(self._folder / f"{kind.__name__}-fresh")
+        node = kind(self.folder / f"{kind.__name__}-fresh")
         node.format()
         return node
 
