@@ -14,7 +14,7 @@ lint: $(BIN)/.installed        ; $(BIN)/ruff format --check . && $(BIN)/ruff che
 fmt: $(BIN)/.installed         ; $(BIN)/ruff format . && $(BIN)/ruff check --fix .
 test: $(BIN)/.installed lint   ; $(BIN)/pytest
 sim: $(BIN)/.installed         ; $(BIN)/python -m tests.sim --seeds $(or $(SEEDS),1000) $(if $(SEED),--seed $(SEED) --trace)
-chaos: $(BIN)/.installed       ; $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60)
+chaos: $(BIN)/.installed       ; $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(CHAOS)
 conformance: $(BIN)/.installed ; $(BIN)/python -m tests.conformance
 bench: $(BIN)/.installed       ; $(BIN)/python -m tests.perf
 cluster: $(BIN)/.installed     ; $(BIN)/kcli cluster up --brokers $(or $(BROKERS),1)

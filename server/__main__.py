@@ -16,6 +16,7 @@ from server.log.meta_properties import UnusableDirectory
 from server.model.errors import Rejected
 from server.net.sockets import Sockets
 from server.node import CannotStart, Node
+from server.ports import Disk
 from server.world import SystemClock, SystemRng
 
 USAGE = "usage: python -m server CONFIG [--override NAME=VALUE ...]"
@@ -24,7 +25,7 @@ YOUNG_OBJECTS = 10_000
 logger = logging.getLogger("server")
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], disk: Disk | None = None) -> int:
     try:
         path, overrides = _arguments(arguments)
         config = _config(path, overrides)
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     for line in config.notices:
         logger.warning("%s", line)
     try:
-        reason = _run(config)
+        reason = _run(config, disk or OsDisk())
     except (CannotStart, ConfigError, UnusableDirectory, Rejected, OSError) as e:
         reason = e.message or str(e) if isinstance(e, Rejected) else str(e)
     if reason is not None:
@@ -77,17 +78,17 @@ def _config(path: str, overrides: Mapping[str, str]) -> NodeConfig:
         raise ConfigError(f"Cannot read {path}: it is not text.") from e
 
 
-def _run(config: NodeConfig) -> str | None:
+def _run(config: NodeConfig, disk: Disk) -> str | None:
     """Run the node; why it could not go on, or None when it was told to stop."""
     try:
         import uvloop
     except ImportError:  # the same code runs on asyncio's own loop, a little slower
-        return asyncio.run(_serve(config))
-    return uvloop.run(_serve(config))
+        return asyncio.run(_serve(config, disk))
+    return uvloop.run(_serve(config, disk))
 
 
-async def _serve(config: NodeConfig) -> str | None:
-    node = Node(config, clock=SystemClock(), network=Sockets(), disk=OsDisk(), rng=SystemRng())
+async def _serve(config: NodeConfig, disk: Disk) -> str | None:
+    node = Node(config, clock=SystemClock(), network=Sockets(), disk=disk, rng=SystemRng())
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -102,6 +102,7 @@ TABLE: Mapping[int, Api] = {
         Api(80, "add_raft_voter", BROKER | CONTROLLER, forwarded=True),
         Api(81, "remove_raft_voter", BROKER | CONTROLLER, forwarded=True),
         Api(82, "update_raft_voter", CONTROLLER),
+        Api(93, "get_replica_log_info"),
     )
 }
 

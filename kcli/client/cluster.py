@@ -2,7 +2,7 @@
 
 from kcli.client import values
 from kcli.client.asking import Asking
-from kcli.model import Broker, Cluster, Quorum, QuorumNode, Reassignment
+from kcli.model import Broker, Cluster, Quorum, QuorumNode
 
 QUORUM_TOPIC = "__cluster_metadata"
 
@@ -24,18 +24,8 @@ class Clusters(Asking):
         controller = answer.controller_id if answer.controller_id >= 0 else None
         return Cluster(answer.cluster_id, controller, tuple(sorted(brokers)))
 
-    def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
-        answer = self._ask("ListPartitionReassignments", timeout_ms=self._request_ms, topics=None)
-        values.raise_if_refused(answer)
-        return tuple(
-            sorted(
-                Reassignment(
-                    t.name, p.partition_index, *map(tuple, (p.replicas, p.adding_replicas, p.removing_replicas))
-                )
-                for t in answer.topics
-                for p in t.partitions
-            )
-        )
+    def unregister_broker(self, broker: int) -> None:
+        values.raise_if_refused(self._change("UnregisterBroker", timed=False, broker_id=broker))
 
     def describe_quorum(self) -> Quorum:
         asked = [{"topic_name": QUORUM_TOPIC, "partitions": [{"partition_index": 0}]}]

@@ -85,8 +85,19 @@ class Admin(Protocol):
         controllers  the controllers instead, when it is they who are asked
         """
 
+    def unregister_broker(self, broker: int) -> None:
+        """Let the cluster forget a broker. Raises Refused: it knows none of this id."""
+
     def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
         """The moves under way, by topic and partition."""
+
+    def elect_leaders(
+        self, kind: str, partitions: Collection[tuple[str, int]] | None
+    ) -> Mapping[tuple[str, int], Refused | None]:
+        """Elect leaders. kind: PREFERRED or UNCLEAN. partitions: (topic, index) each; None: all.
+
+        Of all partitions, those that need no election are not in the answer.
+        """
 
     def describe_quorum(self) -> Quorum:
         """The controllers' quorum."""

@@ -20,6 +20,7 @@ from kcli.properties import Address
 MAX_ANSWER_BYTES = 512 * 1024 * 1024
 API_VERSIONS = 18
 UNSUPPORTED_VERSION = 35
+OWN_SCHEMAS, NOT_IN_KAFKA_PYTHON = "schemas.protocol", frozenset({"UnregisterBroker"})
 Clock = Callable[[], float]
 
 
@@ -152,7 +153,8 @@ def messages(name: str) -> tuple[Any, Any]:
     _package("kafka")
     from kafka.protocol.api_message import ApiMessage
 
-    made = [type(name + kind, (ApiMessage,), {}) for kind in ("Request", "Response")]
+    schemas = OWN_SCHEMAS if name in NOT_IN_KAFKA_PYTHON else None
+    made = [type(ApiMessage)(name + kind, (ApiMessage,), {}, load_json=schemas) for kind in ("Request", "Response")]
     return made[0], made[1]
 
 

@@ -1,7 +1,7 @@
 """A local cluster: a folder with one folder for each node (`node-0`), and the processes that run from them.
 
 A node's folder holds server.properties, data/, server.log, and `process` while it runs: the pid and start time of what
-was started. A node without that file is stopped; with it, and without the process, it is dead.
+was started. A node without that file is stopped; with it, and without the process, it has crashed.
 """
 
 import fcntl
@@ -18,13 +18,13 @@ from kcli.cluster.processes import Process
 from kcli.errors import Failure, Setup
 
 STOP_TIMEOUT_S = 60.0
-RUNNING, PAUSED, STOPPED, DEAD = "running", "paused", "stopped", "dead"
+RUNNING, PAUSED, STOPPED, CRASHED = "running", "paused", "stopped", "crashed"
 SETTINGS, DATA, LOG, PROCESS, LOCK = "server.properties", "data", "server.log", "process", ".lock"
 PREFIX = "node-"
 
 
 class State(NamedTuple):
-    """How a node is: running, paused, stopped, or dead (its process ended without being told to)."""
+    """How a node is: running, paused, stopped, or crashed (its process ended without being told to, or was killed)."""
 
     word: str
     pid: int | None = None
@@ -56,7 +56,7 @@ class Folder:
             return State(STOPPED)
         health = processes.health(process)
         if health is None:
-            return State(DEAD)
+            return State(CRASHED)
         return State(PAUSED if health.paused else RUNNING, process.pid, health.rss_bytes, health.uptime_ms)
 
     def start(self) -> tuple[Process, int]:
@@ -82,11 +82,11 @@ class Folder:
         self.signal(signal.SIGTERM)
         self.signal(signal.SIGCONT)  # a paused process hears nothing before
 
-    def wait_stopped(self) -> None:
+    def wait_stopped(self, tick: Callable[[], None] = lambda: None) -> None:
         """Wait for its end after `ask_to_stop`, and drop the account of it. Raises Failure: it does not end."""
         process = processes.read(self._process)
         if process is not None:
-            if not processes.wait_gone(process, STOP_TIMEOUT_S):
+            if not processes.wait_gone(process, STOP_TIMEOUT_S, tick):
                 raise Failure(
                     f"Node {self.node} (process {process.pid}) has not stopped within {STOP_TIMEOUT_S:.0f} s.",
                     f"See kcli cluster logs {self.node}; kcli cluster kill {self.node} ends it at once.",
@@ -94,7 +94,7 @@ class Folder:
             os.remove(self._process)
 
     def kill(self) -> bool:
-        """kill -9; False if it has no process. The account stays: a killed node is dead, not stopped."""
+        """kill -9; False if it has no process. The account stays: a killed node has crashed, it was not stopped."""
         process = processes.read(self._process)
         if process is None or not processes.send(process, signal.SIGKILL):
             return False

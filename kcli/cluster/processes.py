@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 POLL_S = 0.02
@@ -84,12 +84,13 @@ def send(process: Process, number: signal.Signals) -> bool:
     return True
 
 
-def wait_gone(process: Process, seconds: float) -> bool:
-    """Wait for its end; False if it is still there after `seconds`."""
+def wait_gone(process: Process, seconds: float, tick: Callable[[], None] = lambda: None) -> bool:
+    """Wait for its end; False if it is still there after `seconds`. `tick` is called now and then."""
     deadline = time.monotonic() + seconds
     while health(process) is not None:
         if time.monotonic() >= deadline:
             return False
+        tick()
         time.sleep(POLL_S)
     return True
 

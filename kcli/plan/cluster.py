@@ -1,13 +1,17 @@
-"""The shape of a local cluster: its nodes, their roles, ports and server.properties.
+"""The shape of a local cluster: its nodes, their roles, ports and server.properties; and how well it is.
 
-Node i is a broker if i < brokers, a controller if i < controllers. Broker i listens at port P + i; its controller
-listens at P + i + 10000 where that is free, else at any free port, which its server.properties names.
+Nodes 0 to N-1 are brokers. If nothing is said of controllers, the first three of them are controllers, too; else the
+controllers are the nodes behind them. Broker i listens at port P + i; the controller of node i listens at P + i + 10000
+where that is free, else at any free port, which its server.properties names.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from kcli.errors import Failure
 from kcli.model import LocalNode as Node
+from kcli.model import Quorum, Topic
 
 HOST = "localhost"
 DEFAULT_PORT = 9092
@@ -50,30 +54,30 @@ def settings(texts: Sequence[str]) -> dict[str, str]:
 def layout(brokers: int, controllers: int | None, port: int, free: Callable[[int], int]) -> tuple[Node, ...]:
     """The nodes of a new cluster.
 
-    controllers  None: one for each broker, three at most
-    free         the port that was asked for if it is free, else another
+    controllers  None: the brokers are controllers, too, the first three of them; else so many nodes of their own
+    port         of the first broker; 0: each has any that is free
+    free         the port that was asked for if it is free, else (or for 0) another
     Raises Failure: numbers that make no cluster.
     """
-    if controllers is None:
-        controllers = min(MAX_CONTROLLERS, brokers)
     for count, named in ((brokers, "--brokers"), (controllers, "--controllers")):
-        if count < 1:
+        if count is not None and count < 1:
             raise Failure(f"{named} {count}: a cluster has at least one.")
-    nodes = max(brokers, controllers)
+    nodes = brokers + (controllers or 0)
     if nodes > MAX_NODES:
         raise Failure(f"A cluster of {nodes} nodes is more than one machine bears: {MAX_NODES} at most.")
-    if not 0 < port <= LAST_PORT - brokers + 1:
+    if port and not 0 < port <= LAST_PORT - brokers + 1:
         raise Failure(f"--port {port}: the brokers' ports are {port} to {port + brokers - 1}, of {LAST_PORT} at most.")
     made = []
     for node in range(nodes):
-        roles = [(BROKER, node < brokers), (CONTROLLER, node < controllers)]
-        wanted = port + node + CONTROLLER_OFFSET
+        broker = node < brokers
+        controller = node < MAX_CONTROLLERS if controllers is None else not broker
+        beside = port + node + CONTROLLER_OFFSET if port else 0
         made.append(
             Node(
                 node,
-                tuple(role for role, has in roles if has),
-                port + node if node < brokers else None,
-                free(wanted if wanted <= LAST_PORT else 0) if node < controllers else None,
+                tuple(role for role, has in ((BROKER, broker), (CONTROLLER, controller)) if has),
+                (port + node if port else free(0)) if broker else None,
+                free(beside if beside <= LAST_PORT else 0) if controller else None,
             )
         )
     return tuple(made)
@@ -126,8 +130,39 @@ def check_same(nodes: Sequence[Node], brokers: int | None, controllers: int | No
         ("--controllers", controllers, sum(CONTROLLER in node.roles for node in nodes)),
         ("--port", port, first),
     ):
-        if asked is not None and asked != found:
+        if asked is not None and asked != found and (name, asked) != ("--port", 0):
             raise Failure(
                 f"{name} {asked}: the cluster that is there has {found}.",
                 "Remove it first (kcli cluster down; kcli cluster wipe), or make another one with --dir.",
             )
+
+
+class Health(NamedTuple):
+    """What a cluster says of itself.
+
+    active            the active controller; None: there is none, or it is not known
+    leaders           node -> how many partitions it leads; None: no broker tells
+    under_replicated  node -> how many of those have an ISR that lacks replicas, as Kafka counts them
+    """
+
+    active: int | None = None
+    leaders: Mapping[int, int] | None = None
+    under_replicated: Mapping[int, int] | None = None
+    partitions: int = 0
+    without_leader: int = 0
+
+
+def health(quorum: Quorum | None, topics: Sequence[Topic] | None) -> Health:
+    """None: nobody tells."""
+    active = quorum.leader if quorum and quorum.leader >= 0 else None
+    if topics is None:
+        return Health(active)
+    partitions = [partition for topic in topics for partition in topic.partitions]
+    led = [partition for partition in partitions if partition.leader is not None]
+    return Health(
+        active,
+        Counter(p.leader for p in led if p.leader is not None),
+        Counter(p.leader for p in led if p.leader is not None and len(p.isr) < len(p.replicas)),
+        len(partitions),
+        len(partitions) - len(led),
+    )

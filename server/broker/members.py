@@ -23,6 +23,7 @@ from server.broker.controller import ActiveController
 from server.broker.creating import create
 from server.config import NodeConfig
 from server.metadata.controller import brokers, directories, isr, producer_ids
+from server.metadata.controller.decision import Decision
 from server.metadata.image import Broker, Image
 from server.model.errors import Rejected
 from server.model.ids import BrokerEpoch, NodeId
@@ -200,10 +201,15 @@ class Members:
         """Raises Rejected."""
         broker_id = NodeId(request.broker_id)
         caught_up = self._others_caught_up(broker_id)
-        response = await self._controller.decide(
-            lambda image: brokers.heartbeat(image, self._config.static, request, others_caught_up=caught_up)
-        )
-        member = self._heard(broker_id, client)
+        member: Member
+
+        def decide(image: Image) -> Decision[BrokerHeartbeatResponse]:
+            nonlocal member
+            decision = brokers.heartbeat(image, self._config.static, request, others_caught_up=caught_up)
+            member = self._heard(broker_id, client)  # it is alive now, whenever what it waits for is committed
+            return decision
+
+        response = await self._controller.decide(decide)
         member.offset = request.current_metadata_offset
         if request.want_shut_down and member.leaving_offset is None:
             member.leaving_offset = self._controller.image.offset

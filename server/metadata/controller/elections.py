@@ -2,10 +2,11 @@
 
 A change of brokers is worked out here, partition by partition, into PartitionChangeRecords. Leaders come from the ISR.
 With eligible leader replicas (ELR) the ISR may become empty: replicas that left it while it was smaller than
-min.insync.replicas stay electable, for they have every committed record. When nobody eligible is left, the last known
-leader may lead again, uncleanly; any replica may, where unclean election is allowed.
+min.insync.replicas stay electable, for they have every committed record. When nobody eligible is left, the partition
+waits until its replicas have shown their logs (recovery.py); where unclean election is allowed, the last known leader
+leads again at once, or else any replica.
 
-Source: KIP-966 (ELR, last known leader), KIP-631, KIP-704 (leader recovery), KIP-858 (directories).
+Source: KIP-966 (ELR, last known leader, unclean recovery), KIP-631, KIP-704 (leader recovery), KIP-858 (directories).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -38,6 +39,9 @@ class Rules:
     min_isr     the topic's min.insync.replicas, or its replication factor where that is less
     elr         whether the cluster keeps eligible leader replicas
     unclean     replicas whose brokers may have lost records, so that they are no longer eligible
+    compares    whether, when nobody is eligible, logs are compared first. Kafka takes the last known leader, whose disk
+                may have lost what another replica has
+    longest     the replica that was found to have the longest log
     """
 
     acceptable: Callable[[NodeId], bool]
@@ -46,6 +50,8 @@ class Rules:
     election: Election = Election.ONLINE
     unclean: frozenset[NodeId] = frozenset()
     bump_on_shrink: bool = False
+    compares: bool = False
+    longest: NodeId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def _eligible(before: Partition, isr: tuple[NodeId, ...], rules: Rules) -> tuple
 
 
 def _elect(before: Partition, isr: tuple[NodeId, ...], elr: tuple[NodeId, ...], rules: Rules) -> _Outcome:
-    """Choose from the ISR; where that is empty from the eligible, then the last known leader, then, if so told, all."""
+    """Choose from the ISR; where that is empty from the eligible, then the heir, then, if so told, from all."""
     first = before.replicas[0] if rules.election is Election.PREFERRED else before.leader
     for candidates in (isr, () if isr else elr):
         up = [
@@ -94,14 +100,23 @@ def _elect(before: Partition, isr: tuple[NodeId, ...], elr: tuple[NodeId, ...], 
             return _Outcome(up[0], isr, elr)
         if up:
             return _Outcome(up[0], (up[0],), tuple(each for each in elr if each != up[0]))
-    last_known = before.last_known_elr
-    if rules.elr and not isr and not elr and len(last_known) == 1 and rules.acceptable(last_known[0]):
-        return _Outcome(last_known[0], (last_known[0],), (), unclean=True)
+    heir = _heir(before, rules) if rules.elr and not isr and not elr else None
+    if heir is not None and rules.acceptable(heir):
+        return _Outcome(heir, (heir,), (), unclean=True)
     if rules.election is Election.UNCLEAN:
         leader = next((each for each in before.replicas if rules.acceptable(each)), None)
         if leader is not None:
             return _Outcome(leader, (leader,), (), unclean=True)
     return _Outcome(NO_LEADER, isr, elr)
+
+
+def _heir(before: Partition, rules: Rules) -> NodeId | None:
+    """Who may lead when nobody is known to have every committed record; None while logs are to be compared."""
+    if rules.longest is not None:
+        return rules.longest
+    if rules.compares and rules.election is not Election.UNCLEAN and len(before.replicas) > 1:
+        return None
+    return before.last_known_elr[0] if len(before.last_known_elr) == 1 else None
 
 
 def _isr(before: Partition, outcome: _Outcome, rules: Rules) -> tuple[NodeId, ...] | None:
@@ -167,6 +182,7 @@ def rules_for(image: Image, static: settings.Static, topic: str) -> Rules:
         image.feature(ELR_VERSION) > 0,
         Election.UNCLEAN if allowed else Election.ONLINE,
         bump_on_shrink=image.metadata_version < SHRINK_WITHOUT_EPOCH_SINCE,
+        compares=True,
     )
 
 

@@ -18,11 +18,11 @@ from server.replication.sessions import Sessions
 from server.wire import api, frames
 from server.wire.frames import RequestHeader
 from server.wire.messages.api_versions import ApiVersionsRequest
+from server.wire.messages.by_hand import ALL
 from server.wire.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from server.wire.messages.describe_log_dirs import DescribableLogDirTopic, DescribeLogDirsRequest
 from server.wire.messages.describe_producers import DescribeProducersRequest, TopicRequest
 from server.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
-from server.wire.messages.index import APIS
 from server.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from server.wire.messages.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequest,
@@ -70,7 +70,7 @@ def produce(topic: str, data: bytes | bytearray, acks: int = 1) -> ProduceReques
 @pytest.mark.parametrize("key", sorted(TABLE))
 def test_the_table_names_handlers_that_exist(key: int) -> None:
     assert TABLE[key].key == key
-    assert TABLE[key].handler == APIS[key][0], "named after the API"
+    assert TABLE[key].handler == ALL[key][0], "named after the API"
     assert callable(importlib.import_module(f"server.handlers.{TABLE[key].handler}").handle)
     low, high = TABLE[key].versions
     assert api.served_versions(key)[0] == low <= high <= api.served_versions(key)[1]
@@ -80,7 +80,7 @@ def test_the_table_names_handlers_that_exist(key: int) -> None:
 def test_every_version_is_served_with_the_emptiest_of_requests(key: int) -> None:
     async def main() -> None:
         service = plane(a=1).connect()
-        request = getattr(importlib.import_module(f"server.wire.messages.{APIS[key][0]}"), f"{APIS[key][1]}Request")()
+        request = getattr(importlib.import_module(f"server.wire.messages.{ALL[key][0]}"), f"{ALL[key][1]}Request")()
         if key == 18:
             request = ApiVersionsRequest("a", "1")
         low, high = TABLE[key].versions
@@ -323,7 +323,7 @@ def test_damaged_requests_are_answered_or_end_the_connection(key: int, caplog: p
 
 
 def some_request(p: DataPlane, key: int) -> Any:
-    module = importlib.import_module(f"server.wire.messages.{APIS[key][0]}")
+    module = importlib.import_module(f"server.wire.messages.{ALL[key][0]}")
     requests = {
         0: produce("a", p.batch(b"x")),
         1: fetch("a", wait_ms=1, session_epoch=0),
@@ -334,4 +334,4 @@ def some_request(p: DataPlane, key: int) -> Any:
         35: DescribeLogDirsRequest([DescribableLogDirTopic("a", [0])]),
         61: DescribeProducersRequest([TopicRequest("a", [0])]),
     }
-    return requests.get(key) or getattr(module, f"{APIS[key][1]}Request")()
+    return requests.get(key) or getattr(module, f"{ALL[key][1]}Request")()

@@ -35,7 +35,7 @@ def test_a_node_without_an_account_is_stopped_and_without_its_process_dead(tmp_p
     assert folder.state() == State("stopped")
     with subprocess.Popen(["sleep", "60"]) as somebody:
         processes.write(f"{folder.path}/process", Process(somebody.pid, "1"))
-        assert folder.state() == State("dead")
+        assert folder.state() == State("crashed")
         assert not folder.kill()
         folder.wait_stopped()
         assert folder.state() == State("stopped")

@@ -3,7 +3,7 @@
 import pytest
 
 from kcli.errors import Failure
-from kcli.model import LocalNode
+from kcli.model import LocalNode, Partition, Quorum, Topic
 from kcli.plan import cluster as plan
 
 BOTH = ("broker", "controller")
@@ -29,7 +29,38 @@ def test_larger_clusters_have_three_controllers_and_brokers_beside_them() -> Non
         LocalNode(2, BOTH, 9094, 19094),
         LocalNode(3, ("broker",), 9095, None),
     )
-    assert plan.layout(1, 3, 9092, as_asked)[2] == LocalNode(2, ("controller",), None, 19094)
+
+
+def test_controllers_that_are_asked_for_are_nodes_of_their_own() -> None:
+    assert plan.layout(2, 1, 9092, as_asked) == (
+        LocalNode(0, ("broker",), 9092, None),
+        LocalNode(1, ("broker",), 9093, None),
+        LocalNode(2, ("controller",), None, 19094),
+    )
+
+
+def test_port_0_is_any_port_for_each() -> None:
+    ports = iter(range(7, 20))
+    assert plan.layout(1, 1, 0, lambda wanted: wanted or next(ports)) == (
+        LocalNode(0, ("broker",), 7, None),
+        LocalNode(1, ("controller",), None, 8),
+    )
+    plan.check_same([ALONE], 1, 1, 0)
+
+
+def partition(leader: int | None, replicas: tuple[int, ...], isr: tuple[int, ...]) -> Partition:
+    return Partition(0, leader, replicas, isr)
+
+
+def test_health_counts_at_the_leader() -> None:
+    rows = [partition(0, (0, 1), (0, 1)), partition(0, (0, 1), (0,)), partition(None, (1,), ())]
+    quorum = Quorum(2, 1, 0, (), (), ())
+    assert plan.health(quorum, [Topic("t", "x", tuple(rows))]) == plan.Health(2, {0: 2}, {0: 1}, 3, 1)
+
+
+def test_health_that_nobody_tells_is_not_known() -> None:
+    assert plan.health(None, None) == plan.Health()
+    assert plan.health(Quorum(-1, 0, 0, (), (), ()), ()) == plan.Health(None, {}, {}, 0, 0)
 
 
 def test_more_nodes_than_one_machine_bears_are_refused() -> None:
@@ -37,7 +68,9 @@ def test_more_nodes_than_one_machine_bears_are_refused() -> None:
         plan.layout(33, None, 9092, as_asked)
 
 
-@pytest.mark.parametrize(("brokers", "controllers", "port"), [(0, None, 9092), (1, 0, 9092), (1, 1, 0), (1, 1, 65_536)])
+@pytest.mark.parametrize(
+    ("brokers", "controllers", "port"), [(0, None, 9092), (1, 0, 9092), (1, 1, -1), (1, 1, 65_536)]
+)
 def test_numbers_that_make_no_cluster_are_refused(brokers: int, controllers: int, port: int) -> None:
     with pytest.raises(Failure):
         plan.layout(brokers, controllers, port, as_asked)

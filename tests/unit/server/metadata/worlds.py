@@ -12,6 +12,7 @@ from server.metadata.delta import Delta
 from server.metadata.image import Image
 from server.metadata.records import ClientQuotaRecord, NoOpRecord, QuotaEntity, Record
 from server.model.errors import Rejected
+from server.model.features import TAKEN
 from server.model.ids import BrokerEpoch, NodeId, TopicId
 from server.model.settings.kinds import ResourceType
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
@@ -70,7 +71,7 @@ class World:
             CLUSTER,
             self.uuid(),
             [Listener("PLAINTEXT", "localhost", 9092 + broker_id, 0)],
-            [Feature("metadata.version", 7, 30), Feature("eligible.leader.replicas.version", 0, 1)],
+            [Feature(name, *levels) for name, levels in TAKEN.items()],
             self.rng.choice([None, "a", "b"]) if broker is None else rack,
             log_dirs=known.directories if known and self.rng.random() < 0.9 else [self.uuid() for _ in range(dirs)],
             previous_broker_epoch=previous,
