@@ -1,8 +1,8 @@
 """Backlog: the partitions that the metadata says something new about, until this node has done what it says.
 
-A change may be about thousands of partitions, each of them files to make or roles to take. They are taken in turns, and
-between two turns the node serves, votes and sends heartbeats; a small change is done when `work` returns. A partition is
-done once, by the metadata of that moment, however often it was named.
+A change may be about thousands of partitions, each of them files to make or roles to take. They are taken in turns,
+and between two turns the node serves, votes and sends heartbeats; a small change is done when `work` returns. A
+partition is done once, by the metadata of that moment, however often it was named.
 """
 
 import asyncio

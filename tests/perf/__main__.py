@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.perf.cluster import cluster
 from tests.perf.measures import MB, Ran, Row, calibration, fetch, in_turn, process, produce, start_up
 from tests.support import kafka
 from tests.support.broker import Broker
@@ -118,7 +119,7 @@ def console(bench: Bench) -> Iterator[Row]:
     yield Row(what, "s", ours.seconds, theirs.seconds, False, ours.peak_mb, theirs.peak_mb)
 
 
-SECTIONS = {"start": starting, "topics": topics, "clients": clients, "console": console}
+SECTIONS = {"start": starting, "topics": topics, "clients": clients, "console": console, "cluster": cluster}
 
 
 def main() -> int:

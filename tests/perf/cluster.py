@@ -9,10 +9,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import confluent_kafka
 
@@ -79,7 +80,7 @@ class Writer:
 
     def longest_gap(self, since: float) -> float:
         times = [each for each in self.acknowledged if each >= since]
-        return max(after - before for before, after in zip(times, times[1:], strict=False))
+        return max(after - before for before, after in pairwise(times))
 
     def _told(self, error: object, _: object) -> None:
         if error:
@@ -190,12 +191,6 @@ class Many:
     stopped: float = 0
     returned: float = 0
     rss_mb: float = 0
-
-
-class Tool(NamedTuple):
-    """How a side describes topics."""
-
-    command: list[str]
 
 
 def many_of(kind: type[Node], folder: Path, describe: Callable[[Trio], list[str]], topics: int, rounds: int) -> Many:

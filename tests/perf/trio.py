@@ -6,6 +6,7 @@ Questions go over plain sockets, in the versions that both systems speak, so tha
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from struct import Struct
 from types import TracebackType
@@ -51,7 +52,7 @@ class Trio:
         for node in self.nodes:
             node.launch()
         for node in self.nodes:
-            until(lambda node=node: len(self._brokers(node)) == NODES, WAIT_S, f"{node.bootstrap} to know all nodes")
+            until(partial(self._knows_all, node), WAIT_S, f"{node.bootstrap} to know all nodes")
 
     def stop(self) -> None:
         for node in self.nodes:
@@ -96,16 +97,16 @@ class Trio:
         asked = None if topics is None else list(topics)
         for node in self.running:
             what = f"{node.bootstrap} to tell of {partitions} partitions in sync"
-            until(lambda node=node: self._in_sync(node, asked) >= partitions, WAIT_S, what)
+            until(partial(self._in_sync, node, asked, partitions), WAIT_S, what)
 
-    def _in_sync(self, node: Node, topics: list[str] | None) -> int:
+    def _in_sync(self, node: Node, topics: list[str] | None, partitions: int) -> bool:
         try:
             answer = self.metadata(node, topics)
         except OSError:
-            return 0
+            return False
         rows = [row for topic in answer.topics for row in topic.partitions]
         whole = all(row.leader_id >= 0 and len(row.isr_nodes) == len(row.replica_nodes) for row in rows)
-        return len(rows) if whole else 0
+        return whole and len(rows) >= partitions
 
     def wait_led(self) -> None:
         """Wait until the leader of each partition says that it is the leader."""
@@ -121,7 +122,7 @@ class Trio:
                     for name, indexes in topics.items()
                 ],
             )
-            until(lambda leader=leader, request=request: self._led(self.nodes[leader], request), WAIT_S, "all leaders")
+            until(partial(self._led, self.nodes[leader], request), WAIT_S, "all leaders")
 
     def _led(self, node: Node, request: ListOffsetsRequest) -> bool:
         answer = ask(node, LIST_OFFSETS, LIST_OFFSETS_VERSION, request)
@@ -135,11 +136,11 @@ class Trio:
         answer: MetadataResponse = ask(node, METADATA, METADATA_VERSION, request)
         return answer
 
-    def _brokers(self, node: Node) -> list[int]:
+    def _knows_all(self, node: Node) -> bool:
         try:
-            return [broker.node_id for broker in self.metadata(node, []).brokers]
+            return len(self.metadata(node, []).brokers) == NODES
         except OSError:
-            return []
+            return False
 
 
 def ask(node: Node, key: int, version: int, request: Any) -> Any:
