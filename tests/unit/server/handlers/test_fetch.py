@@ -368,7 +368,7 @@ def test_an_idle_session_of_a_follower_notices_everything_that_happens() -> None
         p = plane(a=2)
         for index in (0, 1):
             p.publish(p.registration("a", index, epoch=1, replicas=(1, 2), isr=(1, 2), partition_epoch=1))
-        follower = {"replica_state": ReplicaState(2, -1)}
+        follower: dict[str, Any] = {"replica_state": ReplicaState(2, -1)}
         first = await fetch(p, want(), want(index=1), session_epoch=0, version=16, wait_ms=100, **follower)
         session, epoch = {"session_id": first.session_id, **follower}, 0
 
@@ -403,7 +403,7 @@ def test_a_follower_that_has_nothing_to_fetch_for_long_does_not_lag_when_somethi
     async def main() -> None:
         p = plane(a=1)
         p.publish(p.registration("a", 0, epoch=1, replicas=(1, 2), isr=(1, 2), partition_epoch=1))
-        follower = {"replica_state": ReplicaState(2, -1), "version": 16, "wait_ms": 20_000}
+        follower: dict[str, Any] = {"replica_state": ReplicaState(2, -1), "version": 16, "wait_ms": 20_000}
         first = await fetch(p, want(), session_epoch=0, **follower)
         for epoch in (1, 2, 3):
             await fetch(p, session_id=first.session_id, session_epoch=epoch, **follower)
