@@ -83,6 +83,8 @@ TABLE: Mapping[int, Api] = {
         Api(37, "create_partitions", BROKER | CONTROLLER, forwarded=True),
         Api(43, "elect_leaders", BROKER | CONTROLLER, forwarded=True),
         Api(44, "incremental_alter_configs", BROKER | CONTROLLER, forwarded=True),
+        Api(45, "alter_partition_reassignments", BROKER | CONTROLLER, forwarded=True),
+        Api(46, "list_partition_reassignments", BROKER | CONTROLLER, forwarded=True),
         Api(52, "vote", CONTROLLER),
         Api(53, "begin_quorum_epoch", CONTROLLER),
         Api(54, "end_quorum_epoch", CONTROLLER),

@@ -232,8 +232,9 @@ class LogFolder:
             self.producers.clear()
             first = self.segments[0].base
             kept = [offset for offset in snapshots.offsets(self._disk, self.path) if offset >= first]
-            start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers)
-            recovery.replay(self.segments, self.producers, start or 0, self.leo)
+            start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers) or 0
+            recovery.recall(self.segments, self.producers, start)
+            recovery.replay(self.segments, self.producers, start, self.leo)
         self.flush()
 
     def truncate_fully_and_start_at(self, offset: int, timestamp_ms: int = 0) -> None:
@@ -351,10 +352,7 @@ class LogFolder:
             self._start_at(self.segments[0].base)
 
     def close(self) -> None:
-        """Make everything durable, so that the next start needs no recovery; then close the files.
-
-        A log that failed is only closed. Raises StorageFailed.
-        """
+        """Make everything durable, so that no recovery is needed; close the files. A failed log is only closed."""
         try:
             close_all(self._disk, [self])
         except OSError as error:
