@@ -21,7 +21,7 @@ from server.wire.messages.alter_partition_reassignments import (
 from server.wire.messages.elect_leaders import ElectLeadersRequest, TopicPartitions
 from tests.sim import quorum_world, replicated_world
 from tests.sim.actors import Place
-from tests.sim.client import Broken
+from tests.sim.client import Broken, Client
 from tests.sim.nodes import DATA, SimNodes
 from tests.sim.quorum_world import HEAL_S, WatchedNode
 from tests.sim.replicated_world import PLACES, PROPERTIES, TOPICS
@@ -71,14 +71,14 @@ class World(replicated_world.World):
             finally:
                 client.disconnect()
 
-    async def _reassign(self, client: replicated_world.Client, place: Place) -> None:
+    async def _reassign(self, client: Client, place: Place) -> None:
         replicas = self.rng.sample(self.nodes.brokers, self.rng.randint(2, 3))
         if self.rng.random() < 0.7:
             await self._ask(client, place, replicas)
         if self.rng.random() < 0.5:  # at once, or it would be done already
             await self._ask(client, place, None)
 
-    async def _ask(self, client: replicated_world.Client, place: Place, replicas: list[int] | None) -> None:
+    async def _ask(self, client: Client, place: Place, replicas: list[int] | None) -> None:
         row = ReassignablePartition(place.index, replicas)
         request = AlterPartitionReassignmentsRequest(5000, topics=[ReassignableTopic(place.topic, [row])])
         answer = await client.call(ALTER_REASSIGNMENTS, request)
