@@ -81,6 +81,7 @@ class Campaign:
         self.plan, self.folder, self.rng, self.say = plan, folder, Random(seed), say
         self.report = Report()
         self._never = threading.Event()
+        self._over_ns = 0  # when the last fault was over and all was in sync
         self.cluster = Cluster(
             folder,
             brokers=plan.brokers,
@@ -104,6 +105,7 @@ class Campaign:
                 before = self._health()
                 self._torment(load)
                 self._in_sync(HEAL_S, "at the end")
+                self._over_ns = monotonic_ns()
             finally:
                 admin.stop()
                 load.stop()
@@ -204,13 +206,16 @@ class Campaign:
     def _measure(self, load: Workload, admin: Administrator) -> None:
         times = gaps.acknowledgements(load.events)
         for number, fault in enumerate(self.report.faults):
-            end = fault.ended_ns + AFTER_S * 10**9
+            end = min(fault.ended_ns + AFTER_S * 10**9, self._over_ns)
             if number + 1 < len(self.report.faults):
                 end = min(end, self.report.faults[number + 1].begun_ns)
             seconds, partition = gaps.longest(times, fault.begun_ns, end)
-            self.report.slowest_admin_s = max(self.report.slowest_admin_s, admin.longest_s(fault.begun_ns, end))
+            slowest_s = admin.longest_s(fault.begun_ns, end)
+            self.report.slowest_admin_s = max(self.report.slowest_admin_s, slowest_s)
             if fault.calm:
                 self.report.gaps.setdefault(fault.name, []).append(seconds)
+                if fault.name in gaps.ADMIN_AFTER:
+                    self.report.gaps.setdefault(f"admin, {fault.name}", []).append(slowest_s)
                 self.say(f"    fault {number + 1}, {fault}: nothing acknowledged for {seconds:.2f} s in {partition}")
 
     def _health(self) -> dict[int, Health]:
