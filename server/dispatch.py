@@ -88,6 +88,7 @@ TABLE: Mapping[int, Api] = {
         Api(54, "end_quorum_epoch", CONTROLLER),
         Api(55, "describe_quorum", BROKER | CONTROLLER, forwarded=True),
         Api(56, "alter_partition", CONTROLLER),
+        Api(57, "update_features", BROKER | CONTROLLER, forwarded=True),
         Api(58, "envelope", CONTROLLER),
         Api(59, "fetch_snapshot", CONTROLLER),
         Api(60, "describe_cluster", BROKER | CONTROLLER),

@@ -128,6 +128,7 @@ class Node:
         broker, node_id = self.broker, self.config.node_id
         members = Members(self.config, cluster_id, self.controller, self._network, self._clock, self._rng)
         broker.members = members
+        broker.kraft_version = lambda: self.controller.kraft_version
         self.recovery = UncleanRecovery(self.config, self.controller, self._network, self._clock)
         broker.answer_forwarded = partial(dispatch.answer_forwarded, broker)
         broker.channel = Channel(

@@ -101,3 +101,9 @@ class Admin(Protocol):
 
     def describe_quorum(self) -> Quorum:
         """The controllers' quorum."""
+
+    def add_raft_voter(self, node: int, directory_id: str, endpoints: Sequence[tuple[str, str, int]]) -> None:
+        """Make a controller a voter; returns when that is committed. endpoints: (listener name, host, port) each."""
+
+    def remove_raft_voter(self, node: int, directory_id: str) -> None:
+        """Make a voter an observer; returns when that is committed."""

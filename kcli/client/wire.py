@@ -87,9 +87,21 @@ class Wire:
                 else response.decode(body, version=version)
             )
         except (struct.error, IndexError, ValueError) as error:
-            raise Unreachable(
-                f"The broker at {self.named} sent an answer to {name} that cannot be read: {error}"
-            ) from error
+            raise self._unreadable(name, error) from error
+
+    def call_bytes(self, name: str, key: int, version: int, body: bytes, timeout_s: float) -> bytes:
+        """Send a flexible request that kafka-python does not know; return the body of its answer. Raises as `call`."""
+        low, high = self._versions.get(key, (0, -1))
+        if not low <= version <= high:
+            raise Refused(UNSUPPORTED_VERSION, f"The broker at {self.named} does not support {name}")
+        answer = self._exchange(key, version, body, timeout_s, name, tagged=True)
+        try:
+            return bytes(answer[_tags_end(answer) :])
+        except IndexError as error:
+            raise self._unreadable(name, error) from error
+
+    def _unreadable(self, name: str, error: Exception) -> Unreachable:
+        return Unreachable(f"The broker at {self.named} sent an answer to {name} that cannot be read: {error}")
 
     @property
     def named(self) -> str:

@@ -58,6 +58,7 @@ class Broker:
         self.members: Members  # what this node does as the active controller
         self.channel: Channel  # the way to the active controller, wherever it is
         self.answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
+        self.kraft_version: Callable[[], int] = lambda: 0
         self.node_id: NodeId = config.node_id
         self.image = Image()
         self.writes = Writes()

@@ -66,6 +66,19 @@ class ActiveController:
         return self._quorum.core.describe(now_ms)
 
     @property
+    def kraft_version(self) -> int:
+        """1: the voters stand in the metadata log. 0: they are configured."""
+        return self._quorum.core.history.kraft_version
+
+    def upgrade_refusal(self, version: int) -> str | None:
+        """Why this controller cannot raise kraft.version to `version`, in Kafka's words; None: it can."""
+        return self._quorum.core.upgrade_refusal(version)
+
+    def upgrade(self, version: int) -> None:
+        """Raise kraft.version, inside of a decision: its answer waits for that as well."""
+        self._last = self._quorum.upgrade(version)
+
+    @property
     def active(self) -> bool:
         return self._tail is not None
 

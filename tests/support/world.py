@@ -157,6 +157,12 @@ class World:
         self._called("describe_quorum")
         return Quorum(min(self.brokers), 1, 0, (), (), ())
 
+    def add_raft_voter(self, node: int, directory_id: str, endpoints: Sequence[tuple[str, str, int]]) -> None:
+        self._called("add_raft_voter")
+
+    def remove_raft_voter(self, node: int, directory_id: str) -> None:
+        self._called("remove_raft_voter")
+
     def add(self, name: str, partitions: Sequence[Partition]) -> Topic:
         """Put a topic into the world; its id is the count of topics so far."""
         self._made += 1

@@ -53,7 +53,7 @@ NODE: Table = table(
         integer("controller.quorum.append.linger.ms", 25, AT_LEAST_0,
              "How long the leader of the quorum gathers records before it writes them.", HONOURED),
         boolean("controller.quorum.auto.join.enable", False, NO_RULE,
-             "Whether a controller makes itself a voter of a dynamic quorum.", LOW),
+             "Whether a controller makes itself a voter of a dynamic quorum.", LOW, HONOURED),
         words("controller.quorum.bootstrap.servers", (), Addresses(),
              "Where to look for the quorum of controllers, as host:port.", HIGH, HONOURED),
         integer("controller.quorum.election.backoff.max.ms", 1000, AT_LEAST_0,
