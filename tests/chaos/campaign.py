@@ -106,10 +106,15 @@ class Campaign:
                 self._torment(load)
                 self._in_sync(HEAL_S, "at the end")
                 self._over_ns = monotonic_ns()
-            finally:
                 admin.stop()
                 load.stop()
-            self._judge(load, admin, before)
+                self._judge(load, admin, before)
+            except BaseException:
+                admin.abandon()
+                load.abandon()
+                raise
+            finally:
+                self._save(load, admin)
         self._compare()
         return self.report
 
@@ -117,12 +122,12 @@ class Campaign:
 
     def _torment(self, load: Workload) -> None:
         deadline, wanted = monotonic() + self.plan.seconds, self.plan.min_faults
-        while len(self.report.faults) < wanted if wanted is not None else monotonic() < deadline:
+        while not load.fatal and (len(self.report.faults) < wanted if wanted is not None else monotonic() < deadline):
             calm = self.rng.random() < CALM or self._wounded
             if calm:
                 self._in_sync(CALM_S, "before the next fault")
                 self._never.wait(self.rng.uniform(0.5, 1.5))
-                until(lambda: load.flows(FLOWS_S), CALM_S, "an acknowledgement of every partition")
+                until(lambda: load.fatal or load.flows(FLOWS_S), CALM_S, "an acknowledgement of every partition")
             else:
                 self._never.wait(self.rng.uniform(0, 2))
             view = until(self.cluster.view, BACK_S, "a node that answers")
@@ -192,16 +197,19 @@ class Campaign:
         report.acknowledged = load.acknowledged
         found += load.judge()
         found += [Anomaly("lost-place", TOPIC, each) for each in load.lost_places]
+        found += [Anomaly("fatal-producer", TOPIC, each) for each in load.fatal]
         self._in_sync(HEAL_S, "after the load")
         view = self.cluster.view()
         assert view is not None
         found += administrator.check(admin.events, {topic.name for topic in view.topics})
         found += grown(before, self._health())
         self._measure(load, admin)
-        (self.folder / "history.jsonl").write_text("".join(event.json() + "\n" for event in load.events))
-        (self.folder / "admin.jsonl").write_text("".join(event.json() + "\n" for event in admin.events))
         self.view: View = view
         self._never.wait(QUIET_S)
+
+    def _save(self, load: Workload, admin: Administrator) -> None:
+        (self.folder / "history.jsonl").write_text("".join(event.json() + "\n" for event in list(load.events)))
+        (self.folder / "admin.jsonl").write_text("".join(event.json() + "\n" for event in list(admin.events)))
 
     def _measure(self, load: Workload, admin: Administrator) -> None:
         times = gaps.acknowledgements(load.events)
