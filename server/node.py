@@ -192,6 +192,7 @@ class Node:
 
     def publish(self, delta: Delta, image: Image) -> None:
         self.broker.publish(delta, image)
+        self.broker.members.published(delta, image)
         if hasattr(self, "recovery"):
             self.recovery.published(delta, image)
         if hasattr(self, "lifecycle"):

@@ -12,6 +12,7 @@ from kcli.errors import Refused
 from kcli.model import (
     Cluster,
     Created,
+    Directory,
     Listing,
     NewTopic,
     Quorum,
@@ -98,6 +99,19 @@ class Admin(Protocol):
 
         Of all partitions, those that need no election are not in the answer.
         """
+
+    def alter_partition_reassignments(
+        self, targets: Mapping[tuple[str, int], Sequence[int] | None], *, allow_factor_change: bool = True
+    ) -> Mapping[tuple[str, int], Refused | None]:
+        """Move partitions, each to its list of replicas; None: cancel the move under way."""
+
+    def describe_log_dirs(self, broker: int) -> tuple[Directory, ...]:
+        """The log directories of one broker, and what is in them; asked of that broker. Raises Unreachable."""
+
+    def alter_replica_log_dirs(
+        self, broker: int, moves: Mapping[tuple[str, int], str]
+    ) -> Mapping[tuple[str, int], Refused | None]:
+        """Move replicas of one broker to the directories with these paths, or say where new ones shall be."""
 
     def describe_quorum(self) -> Quorum:
         """The controllers' quorum."""

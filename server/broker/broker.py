@@ -121,13 +121,16 @@ class Broker:
         """Open what the image gives to this node, once the logs are loaded; from here on, changes are followed.
 
         A log that the metadata does not know, or knows under another id, is set aside: nobody will ask for it, and a
-        new topic may need its name.
+        new topic may need its name. One that other brokers have instead, since it was moved, goes.
         """
         for log in self.logs:
             topic = self.image.topics.get(log.topic)
             partition = None if topic is None else topic.partitions.get(log.partition)
             same = topic is not None and log.topic_id in (None, topic.topic_id)
-            if partition is None or not same or self.node_id not in partition.replicas:
+            if partition is not None and same and self.node_id not in partition.replicas:
+                logger.info("removing %s, which was moved to other brokers", log.path)
+                self._delete(log.topic, log.partition)
+            elif partition is None or not same:
                 logger.warning("setting aside %s, which the metadata does not give to this node", log.path)
                 self.logs.set_aside(log.topic, log.partition)
         self._opened = True
@@ -145,7 +148,8 @@ class Broker:
             assert topic_now is not None
             known = before.topic_of(topic_id)
             for index in sorted(indexes):
-                new = known is None or index not in known.partitions
+                former = None if known is None else known.partitions.get(index)
+                new = former is None or self.node_id not in former.replicas
                 self._assign(topic_now, index, topic_now.partitions[index], new=new)
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)
@@ -207,7 +211,13 @@ class Broker:
         self.fetchers.drop(partition)
         partition.close()
         if not partition.log.failed:
-            self.logs.delete_log(topic.name, index)
+            self._delete(topic.name, index)
+
+    def _delete(self, topic: str, index: int) -> None:
+        try:
+            self.logs.delete_log(topic, index)
+        except StorageFailed as e:  # its directory is offline now, and `LogDirs` has told the node
+            logger.error("replica %s-%d is not deleted: %s", topic, index, e)
 
     def _reconfigure(self, delta: Delta) -> None:
         everywhere = any(resource.type == ResourceType.BROKER for resource in delta.configs_changed)

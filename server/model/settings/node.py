@@ -30,7 +30,7 @@ NODE: Table = table(
         boolean("auto.create.topics.enable", True, NO_RULE,
              "Whether a client that asks for an unknown topic gets it created.", HIGH, HONOURED),
         boolean("auto.leader.rebalance.enable", True, NO_RULE,
-             "Whether leadership goes back to preferred replicas by itself.", HIGH),
+             "Whether leadership goes back to preferred replicas by itself.", HIGH, HONOURED),
         integer("background.threads", 10, AT_LEAST_1,
              "Threads for housekeeping; this broker needs none.", HIGH, CLUSTER),
         integer("broker.heartbeat.interval.ms", 2000, NO_RULE,

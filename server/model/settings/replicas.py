@@ -25,7 +25,7 @@ REPLICAS: Table = table(
         integer("fetch.purgatory.purge.interval.requests", 1000, NO_RULE,
              "Requests after which finished waits are cleared; no need here."),
         long("leader.imbalance.check.interval.seconds", 300, AT_LEAST_1,
-             "How often to look whether leaders should move back.", HIGH),
+             "How often to look whether leaders should move back.", HIGH, HONOURED),
         integer("max.incremental.fetch.session.cache.slots", 1000, AT_LEAST_0,
              "Fetch sessions that a broker remembers.", HONOURED),
         integer("num.replica.alter.log.dirs.threads", None, NO_RULE,

@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from server import dispatch
+from server.broker.context import Client
 from server.dispatch import BROKER, CONTROLLER, TABLE
 from server.metadata.image import Image
-from server.model.errors import ErrorCode
+from server.model.errors import ErrorCode, Rejected
 from server.net.answers import AfterWrite, Answer, Disconnect, Service
 from server.replication.sessions import Sessions
 from server.wire import api, frames
@@ -194,6 +195,29 @@ def test_what_is_not_served_ends_the_connection(key: int, version: int) -> None:
         frame = key.to_bytes(2, "big", signed=True) + version.to_bytes(2, "big", signed=True) + bytes(8)
         told = disconnected(plane().connect(), frame)
         assert told == f"api key {key} version {version} is not served"
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("start", "code"),
+    [
+        (b"\x70\0\0\0", ErrorCode.UNSUPPORTED_VERSION),  # an API that this server does not have
+        (b"\0\x13\0\x63", ErrorCode.UNSUPPORTED_VERSION),  # CreateTopics from the future
+        (b"\0\0\0\x0c", ErrorCode.INVALID_REQUEST),  # Produce
+        (b"\0\x38\0\x02", ErrorCode.INVALID_REQUEST),  # AlterPartition, which brokers ask in their own name
+        (b"\0", ErrorCode.INVALID_REQUEST),
+    ],
+)
+def test_what_is_not_forwarded_is_refused_with_what_a_broker_of_kafkas_can_act_on(
+    start: bytes, code: ErrorCode
+) -> None:
+    async def main() -> None:
+        broker, client = cast(Any, plane()), Client("127.0.0.1", 0, "CONTROLLER")
+        frame = memoryview(start + b"\0\0\0\x07" if len(start) > 1 else start)
+        with pytest.raises(Rejected) as refused:
+            await dispatch.answer_forwarded(broker, client, frame)
+        assert refused.value.code is code
 
     run(main)
 
