@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kcli import client
-from kcli.cluster import network
-from kcli.cluster.local import PAUSED, RUNNING, Folder, LocalCluster, text_of
+from kcli.cluster import network, processes
+from kcli.cluster.local import CUTS_SETTLE_S, PAUSED, RUNNING, Folder, LocalCluster, text_of
 from kcli.cluster.processes import Process
 from kcli.cluster.progress import Progress
 from kcli.errors import Failure, Refused, Unreachable
@@ -19,6 +19,7 @@ from kcli.properties import Connection
 from kcli.render.cluster import Row
 
 ALIVE = (RUNNING, PAUSED)
+POLL_S = 0.05
 # Those who are asked how they are may be cut off or without a controller: a short time is enough.
 QUICK = {"request.timeout.ms": "1000", "default.api.timeout.ms": "2000", "socket.connection.setup.timeout.ms": "1000"}
 
@@ -89,6 +90,7 @@ def end(folders: Sequence[Folder]) -> None:
     """End nodes at once, those that run or are paused."""
     for folder in folders:
         folder.kill()
+    processes.reap()
 
 
 def check_ports(nodes: Sequence[LocalNode]) -> None:
@@ -154,6 +156,36 @@ def topics(nodes: Sequence[LocalNode], first: int | None = None) -> tuple[Topic,
         with contextlib.suppress(Unreachable, Refused), connected([node]) as admin:
             return admin.describe_topics()
     return None
+
+
+def unwell(nodes: Sequence[LocalNode], committed: int | None) -> tuple[str | None, int | None]:
+    """Why none of these nodes should be taken away now (None: one may), and the offset to ask for the next time.
+
+    committed  up to where every node must have the metadata log; None: up to what is committed now
+    Every broker is asked: one that has just started may not know yet what it lacks.
+    """
+    told = quorum(nodes)
+    if told is None:
+        return "nobody knows the active controller", committed
+    end = told.high_watermark if committed is None else committed
+    brokers = [node for node in nodes if node.port is not None]
+    seen = []
+    for node in brokers:
+        try:
+            with connected([node]) as admin:
+                alive = {broker.id for broker in admin.describe_cluster().brokers}
+                seen.append(plan.Seen(node.id, alive, admin.describe_topics()))
+        except (Unreachable, Refused) as error:
+            return f"node {node.id}: {error.message}", end
+    return plan.unwell(nodes, told, end, seen), end
+
+
+def part(home: LocalCluster, sides: Sequence[Sequence[int]], nodes: Sequence[LocalNode]) -> None:
+    """Cut the nodes of each side off from those of the others; no sides: heal. Returns when they have done it."""
+    home.set_sides(plan.told_sides(sides))
+    for folder in home.folders():
+        folder.cut(plan.cut_off(folder.node, sides, nodes))
+    time.sleep(CUTS_SETTLE_S)
 
 
 @contextlib.contextmanager

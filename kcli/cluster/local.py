@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -18,9 +19,12 @@ from kcli.cluster.processes import Process
 from kcli.errors import Failure, Setup
 
 STOP_TIMEOUT_S = 60.0
+SIGNAL_S = 5.0
 RUNNING, PAUSED, STOPPED, CRASHED = "running", "paused", "stopped", "crashed"
 SETTINGS, DATA, LOG, PROCESS, LOCK = "server.properties", "data", "server.log", "process", ".lock"
 PREFIX = "node-"
+CUTS, SIDES = "cuts", "partition"
+CUTS_SETTLE_S = 0.25  # nodes look at their cuts ten times a second
 
 
 class State(NamedTuple):
@@ -39,6 +43,7 @@ class Folder:
         self.path, self.node = path, node
         self.settings, self.data = os.path.join(path, SETTINGS), os.path.join(path, DATA)
         self.log, self._process = os.path.join(path, LOG), os.path.join(path, PROCESS)
+        self._cuts = os.path.join(path, CUTS)
 
     def load(self) -> dict[str, str]:
         """Its settings."""
@@ -46,9 +51,7 @@ class Folder:
 
     def write(self, settings: Mapping[str, str]) -> None:
         os.makedirs(self.path, exist_ok=True)
-        with open(f"{self.settings}.tmp", "w", encoding="utf-8") as file:
-            file.write(text_of(settings))
-        os.replace(f"{self.settings}.tmp", self.settings)
+        _replace(self.settings, text_of(settings))
 
     def state(self) -> State:
         process = processes.read(self._process)
@@ -62,7 +65,8 @@ class Folder:
     def start(self) -> tuple[Process, int]:
         """Start it; returns the process, and where in the log its words begin."""
         log_from = os.path.getsize(self.log) if os.path.exists(self.log) else 0
-        process = processes.spawn(servers.command(self.settings), self.log, self.path, servers.environment())
+        command = [*servers.command(self.settings), "--cuts", self._cuts]
+        process = processes.spawn(command, self.log, self.path, servers.environment())
         processes.write(self._process, process)
         return process, log_from
 
@@ -73,10 +77,29 @@ class Folder:
             process, lambda: network.answers(*address), f"Node {self.node}", where, self.log, log_from, tick
         )
 
+    def cut(self, addresses: Sequence[tuple[str, int]]) -> None:
+        """Let it reach these addresses no more, and all others again."""
+        _replace(self._cuts, "".join(f"{host}:{port}\n" for host, port in addresses))
+
     def signal(self, number: signal.Signals) -> bool:
         """Signal its process; False if it has none."""
         process = processes.read(self._process)
         return process is not None and processes.send(process, number)
+
+    def pause(self) -> bool:
+        """Freeze its process, and return when it is frozen; False if it has none."""
+        return self.signal(signal.SIGSTOP) and self._settled(paused=True)
+
+    def resume(self) -> bool:
+        """Let its process go on; False if it has none."""
+        return self.signal(signal.SIGCONT) and self._settled(paused=False)
+
+    def _settled(self, *, paused: bool) -> bool:
+        """The system takes a moment to do what a signal asks; True, also if it takes longer."""
+        deadline = time.monotonic() + SIGNAL_S
+        while (self.state().word == PAUSED) != paused and time.monotonic() < deadline:
+            time.sleep(processes.POLL_S)
+        return True
 
     def ask_to_stop(self) -> None:
         self.signal(signal.SIGTERM)
@@ -120,6 +143,22 @@ class LocalCluster:
     def folder(self, node: int) -> Folder:
         return Folder(os.path.join(self.path, f"{PREFIX}{node}"), node)
 
+    def sides(self) -> str:
+        """The partition that is in force, as it was set; empty: none."""
+        try:
+            with open(os.path.join(self.path, SIDES), encoding="utf-8") as file:
+                return file.read().strip()
+        except FileNotFoundError:
+            return ""
+
+    def set_sides(self, told: str) -> None:
+        """Keep which partition is in force; empty: none."""
+        path = os.path.join(self.path, SIDES)
+        if told:
+            _replace(path, f"{told}\n")
+        elif os.path.exists(path):
+            os.remove(path)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the cluster: two commands at once must not both start or remove it. Raises Setup, Failure."""
@@ -143,6 +182,7 @@ class LocalCluster:
         """Remove the nodes' folders (default: all). The cluster's own goes with the lock, if nothing else is in it."""
         for folder in self.folders() if nodes is None else nodes:
             shutil.rmtree(folder.path, ignore_errors=not os.path.exists(folder.path))
+        self.set_sides("")
 
     def _tidy(self) -> None:
         if set(os.listdir(self.path)) <= {LOCK}:
@@ -156,3 +196,10 @@ def default_path() -> str:
 def text_of(settings: Mapping[str, str]) -> str:
     """Settings as properties text."""
     return "".join(f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in settings.items())
+
+
+def _replace(path: str, text: str) -> None:
+    """Write a file, all or nothing."""
+    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(f"{path}.tmp", path)

@@ -6,7 +6,7 @@ where that is free, else at any free port, which its server.properties names.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from kcli.errors import Failure
@@ -20,6 +20,7 @@ LAST_PORT = 65_535
 MAX_CONTROLLERS = 3
 MAX_NODES = 32  # of one machine
 BROKER, CONTROLLER = "broker", "controller"
+PARTITION_ADVICE = "Write it like this: kcli cluster partition 0,1 2,3"
 
 # What makes a node the one it is in its cluster, and must not be set from outside.
 OWN = frozenset(
@@ -166,3 +167,73 @@ def health(quorum: Quorum | None, topics: Sequence[Topic] | None) -> Health:
         len(partitions),
         len(partitions) - len(led),
     )
+
+
+class Seen(NamedTuple):
+    """What one broker says: which brokers are alive, and how the topics are."""
+
+    node: int
+    alive: Collection[int]
+    topics: Sequence[Topic]
+
+
+def unwell(nodes: Sequence[Node], quorum: Quorum, committed: int, seen: Sequence[Seen]) -> str | None:
+    """Why no node of a cluster should be taken away now; None: one may.
+
+    committed  up to where every node must have the metadata log
+    """
+    behind = [each.id for each in (*quorum.voters, *quorum.observers) if each.log_end_offset < committed]
+    if quorum.leader < 0:
+        return "there is no active controller"
+    if behind:
+        return f"node {behind[0]} lags behind the metadata log"
+    for told in seen:
+        missing = [node.id for node in nodes if node.port is not None and node.id not in told.alive]
+        if missing:
+            return f"node {missing[0]} is not alive to node {told.node}"
+        lacking = sum(len(p.isr) < len(p.replicas) for topic in told.topics for p in topic.partitions)
+        if lacking:
+            return f"{lacking} partitions are under-replicated"
+    return None
+
+
+def groups(words: Sequence[str], nodes: Collection[int]) -> tuple[tuple[int, ...], ...]:
+    """Read the sides of a partition: `0,1 | 2,3`, in one word or several; a blank parts sides as well as a bar.
+
+    Raises Failure: it names no two sides, or what is no node of the cluster.
+    """
+    sides = []
+    for side in "|".join(" ".join(words).split()).split("|"):
+        if not side:
+            continue
+        ids = [word for word in side.split(",") if word]
+        for word in ids:
+            if not (word.isascii() and word.isdigit()):
+                raise Failure(f"'{word}' is no node.", PARTITION_ADVICE)
+            if int(word) not in nodes:
+                raise Failure(
+                    f"The cluster has no node {int(word)}: it has {', '.join(map(str, sorted(nodes)))}.",
+                    "See: kcli cluster status",
+                )
+        if ids:
+            sides.append(tuple(dict.fromkeys(map(int, ids))))
+    if len(sides) < 2:
+        raise Failure("A partition has two sides or more.", PARTITION_ADVICE)
+    twice = [node for node, count in Counter(node for side in sides for node in side).items() if count > 1]
+    if twice:
+        raise Failure(f"Node {twice[0]} stands on two sides.", PARTITION_ADVICE)
+    return tuple(sides)
+
+
+def told_sides(sides: Sequence[Sequence[int]]) -> str:
+    """As `groups` reads it."""
+    return " | ".join(",".join(map(str, side)) for side in sides)
+
+
+def cut_off(node: int, sides: Sequence[Sequence[int]], nodes: Sequence[Node]) -> list[tuple[str, int]]:
+    """The addresses that a node may not reach: those of the nodes on other sides. A node on no side reaches all."""
+    if not any(node in side for side in sides):
+        return []
+    others = {other for side in sides if node not in side for other in side}
+    found = [(each.port, each.controller_port) for each in nodes if each.id in others]
+    return [(HOST, port) for ports in found for port in ports if port is not None]

@@ -95,10 +95,12 @@ def summary(
     return f"{controller}; {health}\n"
 
 
-def status_data(rows: Sequence[Row], path: str, bootstrap: str) -> object:
+def status_data(rows: Sequence[Row], path: str, bootstrap: str, partition: str) -> object:
+    """partition: as `kcli cluster partition` takes it; empty: none is in force."""
     return {
         "directory": path,
         "bootstrapServers": bootstrap,
+        "partition": partition or None,
         "nodes": [
             {
                 "id": row.node.id,

@@ -3,13 +3,15 @@
 import click
 
 from kcli import arguments
-from kcli.commands.cluster import life, signals, tools
+from kcli.commands.cluster import life, links, rolling, signals, tools
 
 EXAMPLES = """
     kcli cluster up --brokers 3
     kcli cluster up --port 19092 --dir /tmp/other --config log.retention.hours=1
     kcli cluster status
     kcli cluster kill 0; kcli cluster start 0
+    kcli cluster rolling-restart
+    kcli cluster partition 0 1,2; kcli cluster heal
     kcli cluster logs 0 -f
     kcli cluster down; kcli cluster wipe
     kcli cluster cluster-id --bootstrap-server localhost:9092
@@ -35,6 +37,9 @@ for _one in (
     signals.pause,
     signals.resume,
     signals.logs,
+    rolling.rolling_restart,
+    links.partition,
+    links.heal,
     life.wipe,
     tools.cluster_id,
     tools.list_endpoints,

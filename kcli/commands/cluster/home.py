@@ -57,7 +57,9 @@ def chosen(cluster: LocalCluster, ids: Sequence[int]) -> list[Folder]:
 def report(cluster: LocalCluster, words: str) -> Report:
     """What a command says that changed nodes."""
     rows = local.rows(cluster)
-    return Report(words, render.status_data(rows, cluster.path, plan.bootstrap([row.node for row in rows])))
+    return Report(
+        words, render.status_data(rows, cluster.path, plan.bootstrap([row.node for row in rows]), cluster.sides())
+    )
 
 
 def option(cluster: LocalCluster) -> str:

@@ -98,7 +98,11 @@ def status(path: str | None) -> Report:
         health.without_leader,
         sum(row.pid is not None for row in rows),
     )
-    return Report(render.status(rows, home.path, bootstrap, summary), render.status_data(rows, home.path, bootstrap))
+    if sides := home.sides():
+        summary += f"cut off from one another: {sides} (kcli cluster heal{homes.option(home)})\n"
+    return Report(
+        render.status(rows, home.path, bootstrap, summary), render.status_data(rows, home.path, bootstrap, home.sides())
+    )
 
 
 @click.command(cls=arguments.Tool, examples="kcli cluster wipe --yes")

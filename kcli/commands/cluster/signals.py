@@ -1,9 +1,8 @@
 """kcli cluster start, stop, kill, pause, resume, logs: single nodes of a local cluster."""
 
 import os
-import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -71,7 +70,7 @@ def kill(nodes: Sequence[int], path: str | None) -> Report:
 @options.output
 def pause(nodes: Sequence[int], path: str | None) -> Report:
     """Freeze nodes: they keep their connections and say nothing (SIGSTOP)."""
-    return _signalled(path, nodes, signal.SIGSTOP, "paused")
+    return _signalled(path, nodes, Folder.pause, "paused")
 
 
 @click.command(cls=arguments.Tool, examples="kcli cluster resume 0")
@@ -80,7 +79,7 @@ def pause(nodes: Sequence[int], path: str | None) -> Report:
 @options.output
 def resume(nodes: Sequence[int], path: str | None) -> Report:
     """Let frozen nodes go on (SIGCONT)."""
-    return _signalled(path, nodes, signal.SIGCONT, "goes on")
+    return _signalled(path, nodes, Folder.resume, "goes on")
 
 
 @click.command(cls=arguments.Tool, examples="kcli cluster logs 0 -f")
@@ -101,11 +100,11 @@ def logs(node: int, follow: bool, path: str | None) -> None:
             time.sleep(FOLLOW_S)
 
 
-def _signalled(path: str | None, nodes: Sequence[int], number: signal.Signals, done: str) -> Report:
+def _signalled(path: str | None, nodes: Sequence[int], signalled: Callable[[Folder], bool], done: str) -> Report:
     home, words = homes.existing(path), ""
     with home.locked():
         for folder in homes.chosen(home, nodes):
-            if not folder.signal(number):
+            if not signalled(folder):
                 raise _does_not_run(folder)
             words += f"Node {folder.node} {done}.\n"
     return homes.report(home, words)

@@ -71,9 +71,9 @@ def test_a_cluster_lives_from_up_to_wipe(home: Home) -> None:
     assert home.node()["pid"] == first["pid"]
 
     assert home("pause", "0")[0] == "Node 0 paused.\n"
-    until(lambda: home.node()["state"] == "paused", 30, "the pause")
+    assert home.node()["state"] == "paused"
     assert home("resume", "0")[0] == "Node 0 goes on.\n"
-    until(lambda: home.node()["state"] == "running", 30, "the end of the pause")
+    until(lambda: home.node()["state"] == "running", 30, "an answer")
 
     assert home("kill", "0")[0] == "Node 0 killed.\n"
     assert home.node()["state"] == "crashed"
