@@ -134,11 +134,22 @@ class LocalCluster:
 
     def folders(self) -> list[Folder]:
         """The nodes' folders, by id; none if there is no cluster here."""
+        return [each for each in self._all() if os.path.exists(each.settings)]
+
+    def lacking(self) -> str | None:
+        """A file that a whole cluster would have: nodes count from 0, and each has its settings. None: nothing."""
+        have = {folder.node for folder in self.folders()}
+        gone = (node for node in range(max((folder.node for folder in self._all()), default=-1)) if node not in have)
+        last = (folder.node for folder in self._all() if folder.node not in have)
+        missing = next(gone, next(last, None))
+        return None if missing is None else self.folder(missing).settings
+
+    def _all(self) -> list[Folder]:
+        """By id; also folders that are no node any more, or not yet."""
         if not os.path.isdir(self.path):
             return []
         names = (name.removeprefix(PREFIX) for name in os.listdir(self.path) if name.startswith(PREFIX))
-        found = (self.folder(int(name)) for name in names if name.isdigit())
-        return sorted((each for each in found if os.path.exists(each.settings)), key=lambda each: each.node)
+        return [self.folder(node) for node in sorted(int(name) for name in names if name.isdigit())]
 
     def folder(self, node: int) -> Folder:
         return Folder(os.path.join(self.path, f"{PREFIX}{node}"), node)

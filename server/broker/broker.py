@@ -32,6 +32,7 @@ from server.model.settings.effective import BrokerSettings, log_settings
 from server.model.settings.kinds import ResourceType
 from server.net.peer import Peer
 from server.ports import Clock, Network, Rng
+from server.replication.replica_selector import SELECTORS
 from server.replication.sessions import Sessions
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from server.wire.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
@@ -70,6 +71,8 @@ class Broker:
             self.node_id, FetchSettings.of(config), lambda: self.broker_epoch, self._address_of, self._connect
         )
         self._network = network
+        selector = config.values["replica.selector.class"]
+        self._select = SELECTORS[selector] if isinstance(selector, str) else None
         self.partitions: dict[UUID, dict[int, Partition]] = {}
         self._opened = False
 
@@ -240,6 +243,18 @@ class Broker:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""
         known = self.image.brokers.get(node)
         return known is not None and known.active and broker_epoch in (-1, known.epoch)
+
+    def nearer(self, partition: Partition, rack: str, offset: int) -> NodeId | None:
+        """The replica that a consumer in this rack should rather read `offset` from; None: this one will do."""
+        if partition.leader is None or self._select is None:
+            return None
+        readable = partition.leader.readable(offset, self.clock.now_ms())
+        chosen = self._select(rack, self.node_id, readable, self._rack_of)
+        return None if chosen == self.node_id else chosen
+
+    def _rack_of(self, node: NodeId) -> str | None:
+        known = self.image.brokers.get(node)
+        return None if known is None else known.rack
 
     def _address_of(self, node: NodeId) -> Address | None:
         known = self.image.brokers.get(node)

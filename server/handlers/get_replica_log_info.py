@@ -12,6 +12,7 @@ from uuid import UUID
 
 from server.broker.broker import Broker
 from server.broker.context import Context
+from server.broker.partition import Partition
 from server.model.errors import ErrorCode, Rejected
 from server.wire.messages.get_replica_log_info import (
     GetReplicaLogInfoRequest,
@@ -44,8 +45,11 @@ def _tell(broker: Broker, topic_id: UUID, index: int) -> PartitionLogInfo:
             raise Rejected(ErrorCode.KAFKA_STORAGE_ERROR)
     except Rejected as e:
         return PartitionLogInfo(index, NOTHING, NOTHING, NOTHING, e.code)
-    end = partition.leo
-    epochs = partition.log.epochs
+    return tell_one(partition)
+
+
+def tell_one(partition: Partition) -> PartitionLogInfo:
+    end, epochs = partition.leo, partition.log.epochs
     # A leader that wrote nothing has an epoch of its own, and no record of it.
-    last_epoch = epochs.epoch_of(end - 1) if end > partition.log_start_offset else epochs.latest
-    return PartitionLogInfo(index, NOTHING if last_epoch is None else last_epoch, partition.leader_epoch, end)
+    last = epochs.epoch_of(end - 1) if end > partition.log_start_offset else epochs.latest
+    return PartitionLogInfo(partition.index, NOTHING if last is None else last, partition.leader_epoch, end)

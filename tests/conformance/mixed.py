@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from tests.support import kafka
@@ -64,6 +64,14 @@ class Member(Node):
     kind = ""
     formatted_by: OursFormat | TheirsFormat
     format_options: Sequence[str] = ()
+
+    @classmethod
+    def in_place_of(cls, other: "Member") -> Self:
+        """The same node, run by another server: its folder, configuration and ports."""
+        node = cls(other.folder, node_id=other.node_id)
+        node.port, node.controller_port, node.bootstrap = other.port, other.controller_port, other.bootstrap
+        node.properties = other.properties
+        return node
 
     def format_command(self) -> list[str]:
         return self.formatted_by.command(self.config, self.format_options)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from tests.conformance import mixed_logs
+from tests.conformance import mixed_logs, mixed_moves
 from tests.conformance.checks import Bench
 from tests.conformance.mixed import ARRANGEMENTS, MAX_BOUNCES, OURS, THEIRS, WAIT_S, Arrangement, Member, Mixed, Step
 from tests.support.clients import consume, produce
@@ -250,6 +250,9 @@ STEPS: Sequence[tuple[str, Step]] = (
     ("Kafka's node leaves our controller", leave(THEIRS)),
     ("our snapshot for Kafka's node", snapshot_for(THEIRS)),
     ("Kafka's snapshot for our node", snapshot_for(OURS)),
+    ("ours on Kafka's folder, in the cluster", mixed_moves.in_place(THEIRS)),
+    ("Kafka on our folder, in the cluster", mixed_moves.in_place(OURS)),
+    ("a partition moves to ours and back", mixed_moves.by_reassignment),
     ("described alike", described_alike),
     ("replicas are the same bytes", replicas_alike),
     ("stops", stops),

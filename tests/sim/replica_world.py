@@ -4,17 +4,16 @@ repeats and reorders; brokers are fenced, killed and lose their page cache, and 
     world = World(seed); world.run(steps)       # raises AssertionError, which names the seed
 
 Fetches are answered by the Fetch handler's own code, ISRs are decided by the controller's. There is no loop and no
-clock but the world's steps. Told afterwards: what was acknowledged is in every log that may lead, and logs agree.
-"""
+clock but the world's steps. Told at the end: what was acknowledged is in every log that may lead, and logs agree."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 from uuid import UUID
 
+from server.broker.fetching import read_one
 from server.broker.partition import Partition
 from server.broker.writes import Writes
-from server.handlers.fetch import read_one
 from server.log.log import Log, Origin
 from server.metadata import records as r
 from server.metadata.controller import brokers, isr
@@ -39,6 +38,7 @@ from server.wire.messages.broker_registration import BrokerRegistrationRequest, 
 from server.wire.messages.fetch import FetchPartition, FetchRequest, LeaderIdAndEpoch, PartitionData
 from tests.sim.disk import MemoryDisk
 from tests.sim.inodes import Temper
+from tests.sim.replica_recovery import recovered
 
 CLUSTER = "a-cluster-of-tests-abc"
 TOPIC = TopicId(UUID(int=500))
@@ -351,6 +351,8 @@ class World:
             back = self.rng.choice(down)
             self.register(back)
             self.start(back)
+        else:
+            self.commit(*recovered(self.image, STATIC, TOPIC, self.replicas))
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
@@ -370,9 +372,9 @@ class World:
                 self.publish(replica, len(self.images) - 1)
                 self.unfence(replica)
                 self.fetch(replica)
+            self.commit(*recovered(self.image, STATIC, TOPIC, self.replicas))
             self.retry()
-            under_way, self.wire = self.wire, []
-            for act in under_way:
+            for act in [self.wire.pop(0) for _ in list(self.wire)]:
                 act()
 
     def judge(self) -> None:

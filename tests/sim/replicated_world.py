@@ -20,7 +20,7 @@ from server.ports import Network
 from server.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from tests.sim import quorum_world
 from tests.sim.actors import EARLIEST, LATEST, Consumer, Place, Producer, Scene, end_of
-from tests.sim.client import CREATE_TOPICS, Broken, Client, Connection
+from tests.sim.client import CREATE_TOPICS, LIST_OFFSETS, Broken, Client, Connection
 from tests.sim.nodes import PORT, SimNodes
 from tests.sim.quorum_world import HEAL_S, WatchedNode, Witness
 from tests.support import history
@@ -38,6 +38,9 @@ PROPERTIES = {
     "broker.heartbeat.interval.ms": "500",
     "unclean.recovery.timeout.ms": "60000",  # no replica stays away for as long
 }
+
+
+FIRST_EPOCH_VERSION = 4  # of ListOffsets: clients before it cannot tell a deposed leader from the one they know
 
 
 @dataclass
@@ -58,7 +61,12 @@ class LeaderClient(Client):
         if host != self._host:
             self.disconnect()
             self._host = host
-        return await super()._connected()
+        connection = await super()._connected()
+        if self._spoken[LIST_OFFSETS][1] >= FIRST_EPOCH_VERSION:
+            self._versions.setdefault(
+                LIST_OFFSETS, self._rng.randint(FIRST_EPOCH_VERSION, self._spoken[LIST_OFFSETS][1])
+            )
+        return connection
 
 
 class World(quorum_world.World):
@@ -130,7 +138,7 @@ class World(quorum_world.World):
         return living[0].broker.image if living else Image()
 
     def _scene(self, place: Place) -> Scene:
-        scene = Scene(self.rng, partial(self._leader_client, place), self._topic_id, self.events, forgetful=True)
+        scene = Scene(self.rng, partial(self._leader_client, place), self._topic_id, self.events)
         self._scenes.append(scene)
         return scene
 

@@ -7,7 +7,7 @@ import click
 
 from kcli import arguments, options, properties
 from kcli import nodes as local
-from kcli.cluster.local import RUNNING, Folder, LocalCluster, text_of
+from kcli.cluster.local import PAUSED, RUNNING, Folder, LocalCluster, text_of
 from kcli.commands.cluster import home as homes
 from kcli.errors import Failure
 from kcli.plan import cluster as plan
@@ -46,6 +46,11 @@ def up(
     """
     home, extra = homes.home(path), plan.settings(config)
     with home.locked():
+        if missing := home.lacking():
+            raise Failure(
+                f"{missing} is missing: the cluster is not whole.",
+                f"Put it back, or remove {home.path} and make the cluster anew.",
+            )
         if not home.folders():
             first = plan.DEFAULT_PORT if port is None else port
             free = local.free_ports()
@@ -56,6 +61,9 @@ def up(
     bootstrap = plan.bootstrap(nodes)
     told = "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
     words = f"The cluster is up: {told}." if started else f"The cluster is up already: {told}."
+    paused = [str(folder.node) for folder in folders if folder.state().word == PAUSED]
+    if paused:
+        words += f" Paused: {', '.join(paused)} (kcli cluster resume NODE)."
     is_default = properties.bootstrap(None, {}) == bootstrap
     text = render.up(home.path, bootstrap, words, where=homes.option(home), default=is_default)
     return homes.report(home, text)

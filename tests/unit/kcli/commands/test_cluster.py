@@ -160,9 +160,20 @@ def test_a_folder_that_is_broken_is_told(home: Home) -> None:
     ]
 
 
+def test_a_cluster_that_is_not_whole_is_told(home: Home) -> None:
+    os.makedirs(home.default / "node-0" / "data")
+    out, err, code = home("up")
+    assert (out, code) == ("", 1)
+    assert err.splitlines() == [
+        f"{home.default / 'node-0' / 'server.properties'} is missing: the cluster is not whole.",
+        f"Put it back, or remove {home.default} and make the cluster anew.",
+    ]
+
+
 def test_a_paused_node_can_be_stopped(home: Home) -> None:
     home.up()
     home("pause", "0")
+    assert home.up().splitlines()[0] == "The cluster is up already: 1 node. Paused: 0 (kcli cluster resume NODE)."
     assert home("stop", "0")[0] == "Node 0 stopped.\n"
 
 
