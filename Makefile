@@ -15,7 +15,7 @@ fmt: $(BIN)/.installed         ; $(BIN)/ruff format . && $(BIN)/ruff check --fix
 test: $(BIN)/.installed lint   ; $(BIN)/pytest
 sim: $(BIN)/.installed         ; $(BIN)/python -m tests.sim --seeds $(or $(SEEDS),1000) $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED) --trace)
 sim-mutants: $(BIN)/.installed ; $(BIN)/python -m tests.sim.mutants $(MUTANT)
-chaos: $(BIN)/.installed       ; $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60)
+chaos: $(BIN)/.installed       ; $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(CHAOS)
 conformance: $(BIN)/.installed ; $(BIN)/python -m tests.conformance
 bench: $(BIN)/.installed       ; $(BIN)/python -m tests.perf
 cluster: $(BIN)/.installed     ; $(BIN)/kcli cluster up --brokers $(or $(BROKERS),1)

@@ -148,11 +148,14 @@ def bootstrap(body: Body) -> Body:
     return _connection(framed)
 
 
-def command_config(body: Body) -> Body:
-    """Add the same options; the body only gets the path of `command_config`, which must be there if it is given."""
+def bootstrap_and_config(body: Body) -> Body:
+    """Add the same options; the body gets `admin`, and the path of `command_config`, which is there if it is given."""
 
     def framed(**rest: Any) -> Any:
-        return body(command_config=_Typed.of(rest).config, **rest)
+        typed = _Typed.of(rest)
+        connection = options.connect_to(typed.servers or typed.controllers, typed.config, typed.properties)
+        with (click.get_current_context().obj or client.connect)(connection) as admin:
+            return body(admin=admin, command_config=typed.config, **rest)
 
     functools.update_wrapper(framed, body)
     return _connection(framed)

@@ -16,10 +16,11 @@ COMMANDS = {
     "topics": "List, describe, create, alter, delete topics.",
     "console-producer": "Write lines of standard input to a topic.",
     "console-consumer": "Print the records of a topic.",
+    "leader-election": "Elect leaders: the preferred ones, or any that is left.",
     "storage": "Format the folders of a server, or tell what they hold.",
     "server-start": "Start a server in the foreground, or with -daemon behind.",
     "server-stop": "Stop the servers of this machine.",
-    "cluster": "Run a local cluster: up, down, status, start, stop, kill, logs.",
+    "cluster": "Run a local cluster, from up to wipe; tell what a cluster is.",
     "metadata-quorum": "Describe the quorum of controllers.",
     "context": "Name clusters, and choose the one that is meant when a command names none.",
     "completion": "Print a completion script for bash, zsh or fish.",
@@ -32,7 +33,7 @@ NOT_BUILT = frozenset(
     {
         "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups", "consumer-perf-test",
         "delegation-tokens", "delete-records", "dump-log", "e2e-latency", "features", "get-offsets", "groups",
-        "leader-election", "log-dirs", "producer-perf-test", "reassign-partitions", "replica-verification",
+        "log-dirs", "producer-perf-test", "reassign-partitions", "replica-verification",
         "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",
         "streams-groups", "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer",
     }

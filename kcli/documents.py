@@ -4,6 +4,7 @@ A file is refused as a whole, with every place that is wrong (the first ten), be
 """
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -12,23 +13,36 @@ from kcli.errors import Setup
 MAX_COMPLAINTS = 10
 
 
-def load(path: str, schema: str) -> Any:
-    """Read the JSON file at `path`, which must keep to schemas/`schema`.schema.json. Raises Setup."""
+def load(path: str, schema: str, *, empty: str | None = None, lacking: Mapping[str, str] = {}) -> Any:
+    """Read the JSON file at `path`, which must keep to schemas/`schema`.schema.json. Raises Setup.
+
+    empty, lacking  as `parse` has them
+    """
     try:
         with open(path, "rb") as file:
-            return parse(file.read(), schema, path)
+            text = file.read()
     except OSError as error:
-        raise Setup(f"Cannot read {path}: {error.strerror}") from error
+        raise Setup(f"Unable to read file {path}", f"{error.strerror}.") from error
+    return parse(text, schema, path, empty=empty, lacking=lacking)
 
 
-def parse(text: bytes, schema: str, named: str) -> Any:
-    """Read JSON text that keeps to a schema. `named` is what it is called in complaints. Raises Setup."""
+def parse(text: bytes, schema: str, named: str, *, empty: str | None = None, lacking: Mapping[str, str] = {}) -> Any:
+    """Read JSON text that keeps to a schema. Raises Setup.
+
+    named    what the document is called in complaints
+    empty    what Kafka says of text that is no JSON
+    lacking  what Kafka says where a field of the outermost object is missing
+    """
     import jsonschema  # takes 60 ms: only for who has a document
 
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise Setup(f"{named} is not JSON: {error}") from error
+        told = f"{named} is not JSON: {error}"
+        raise (Setup(empty, told) if empty else Setup(told)) from error
+    for field, words in lacking.items():
+        if isinstance(value, dict) and field not in value:
+            raise Setup(words, f'{named} has to be an object with the field "{field}".')
     validator = jsonschema.Draft202012Validator(_schema(schema))
     complaints = [f"{_place(error.absolute_path)}: {error.message}" for error in validator.iter_errors(value)]
     if complaints:

@@ -225,6 +225,8 @@ class Manners(click.Command):
         told = f"Cannot parse argument '{given.values(name)[-1]}' of option {name}"
         if isinstance(error.param.type, click.Choice):
             return Setup(told, f"Choose from {', '.join(map(str, error.param.type.choices))}.")
+        if isinstance(error.param.type, click.IntRange | click.FloatRange):
+            return Setup(told, error.message)
         return Failure(told)
 
 

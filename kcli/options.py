@@ -12,7 +12,7 @@ A command declares its options with click and takes its manners from `Tool` (kcl
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -34,6 +34,7 @@ __all__ = [
     "Tools",
     "connect_to",
     "connection",
+    "connection_with",
     "endpoint",
     "long_name",
     "notice",
@@ -47,13 +48,31 @@ COMPLETION_TIMEOUT_MS = 1000
 
 def connection(body: Body) -> Body:
     """Add --bootstrap-server, --command-config, --command-property; the body gets an open Admin as `admin`."""
+    return connection_with({})(body)
 
-    def admitted(connection: Connection, **rest: Any) -> Any:
-        with (click.get_current_context().obj or client.connect)(connection) as admin:
-            return body(admin=admin, **rest)
 
-    functools.update_wrapper(admitted, body)
-    return endpoint(admitted)
+def connection_with(defaults: Mapping[str, str], old_config: str | None = None) -> Callable[[Body], Body]:
+    """As `connection`, for a tool with client settings of its own.
+
+    defaults    what holds where neither the file nor an option says otherwise
+    old_config  Kafka's deprecated name of --command-config
+    """
+
+    def decorate(body: Body) -> Body:
+        def framed(
+            bootstrap_server: str | None, command_config: str | None, command_property: tuple[str, ...], **rest: Any
+        ) -> Any:
+            path = rest.pop("old_config") if old_config else None
+            made = connect_to(bootstrap_server, command_config or path, command_property)
+            made = made._replace(settings={**defaults, **made.settings})
+            with (click.get_current_context().obj or client.connect)(made) as admin:
+                return body(admin=admin, **rest)
+
+        functools.update_wrapper(framed, body)
+        old = [click.option(f"--{old_config}", "old_config", metavar="FILE", help="The old name of --command-config.")]
+        return _add(framed, *_ENDPOINT, *(old if old_config else ()))
+
+    return decorate
 
 
 def endpoint(body: Body) -> Body:
@@ -65,18 +84,16 @@ def endpoint(body: Body) -> Body:
     ) -> Any:
         return body(connection=connect_to(bootstrap_server, command_config, command_property), **rest)
 
-    return _add(
-        framed,
-        click.option("--bootstrap-server", metavar="HOST:PORT,...", help=BOOTSTRAP_HELP),
-        click.option(
-            "--command-config", metavar="FILE", help="Client properties file (security.protocol=... and so on)."
-        ),
-        click.option("--command-property", metavar="KEY=VALUE", multiple=True, help="One client property; repeatable."),
-    )
+    return _add(framed, *_ENDPOINT)
 
 
 BOOTSTRAP_HELP = (
     f"The brokers to connect to. Default: $KCLI_BOOTSTRAP_SERVER, the current context, {properties.DEFAULT_BOOTSTRAP}."
+)
+_ENDPOINT = (
+    click.option("--bootstrap-server", metavar="HOST:PORT,...", help=BOOTSTRAP_HELP),
+    click.option("--command-config", metavar="FILE", help="Client properties file (security.protocol=... and so on)."),
+    click.option("--command-property", metavar="KEY=VALUE", multiple=True, help="One client property; repeatable."),
 )
 
 

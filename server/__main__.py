@@ -1,5 +1,6 @@
-"""python -m server CONFIG [--override NAME=VALUE ...]: run one node until it is told to stop.
+"""python -m server CONFIG [--override NAME=VALUE ...] [--cuts FILE]: run one node until it is told to stop.
 
+--cuts names a file of addresses that the node must not reach, for whoever tries what a broken network does (net/cuts).
 SIGTERM and SIGINT stop it cleanly. A node that cannot start, or cannot go on, says why in one line and exits with 1.
 """
 
@@ -14,19 +15,21 @@ from server.config import ConfigError, NodeConfig, load
 from server.log.disk import OsDisk
 from server.log.meta_properties import UnusableDirectory
 from server.model.errors import Rejected
+from server.net.cuts import Cuts
 from server.net.sockets import Sockets
 from server.node import CannotStart, Node
+from server.ports import Disk, Network
 from server.world import SystemClock, SystemRng
 
-USAGE = "usage: python -m server CONFIG [--override NAME=VALUE ...]"
+USAGE = "usage: python -m server CONFIG [--override NAME=VALUE ...] [--cuts FILE]"
 YOUNG_OBJECTS = 10_000
 
 logger = logging.getLogger("server")
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], disk: Disk | None = None) -> int:
     try:
-        path, overrides = _arguments(arguments)
+        path, overrides, cuts = _arguments(arguments)
         config = _config(path, overrides)
     except ConfigError as e:
         sys.stderr.write(f"{e}\n")
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     for line in config.notices:
         logger.warning("%s", line)
     try:
-        reason = _run(config)
+        reason = _run(config, disk or OsDisk(), cuts)
     except (CannotStart, ConfigError, UnusableDirectory, Rejected, OSError) as e:
         reason = e.message or str(e) if isinstance(e, Rejected) else str(e)
     if reason is not None:
@@ -49,22 +52,24 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _arguments(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """(path, overrides). Raises ConfigError."""
+def _arguments(arguments: Sequence[str]) -> tuple[str, dict[str, str], str | None]:
+    """(path, overrides, file of cuts). Raises ConfigError."""
     rest = list(arguments)
-    path, overrides = None, {}
+    path, overrides, cuts = None, {}, None
     while rest:
         word = rest.pop(0)
         if word == "--override" and rest and "=" in rest[0]:
             name, _, value = rest.pop(0).partition("=")
             overrides[name] = value
+        elif word == "--cuts" and rest:
+            cuts = rest.pop(0)
         elif path is None and not word.startswith("-"):
             path = word
         else:
             raise ConfigError(USAGE)
     if path is None:
         raise ConfigError(USAGE)
-    return path, overrides
+    return path, overrides, cuts
 
 
 def _config(path: str, overrides: Mapping[str, str]) -> NodeConfig:
@@ -77,17 +82,36 @@ def _config(path: str, overrides: Mapping[str, str]) -> NodeConfig:
         raise ConfigError(f"Cannot read {path}: it is not text.") from e
 
 
-def _run(config: NodeConfig) -> str | None:
+def _run(config: NodeConfig, disk: Disk, cuts: str | None) -> str | None:
     """Run the node; why it could not go on, or None when it was told to stop."""
     try:
         import uvloop
     except ImportError:  # the same code runs on asyncio's own loop, a little slower
-        return asyncio.run(_serve(config))
-    return uvloop.run(_serve(config))
+        return asyncio.run(_serve(config, disk, cuts))
+    return uvloop.run(_serve(config, disk, cuts))
 
 
-async def _serve(config: NodeConfig) -> str | None:
-    node = Node(config, clock=SystemClock(), network=Sockets(), disk=OsDisk(), rng=SystemRng())
+async def _serve(config: NodeConfig, disk: Disk, cuts: str | None) -> str | None:
+    if cuts is None:
+        return await _serve_over(Sockets(), config, disk)
+    network = Cuts(Sockets(), lambda: _text(cuts))
+    network.look()
+    watching = asyncio.ensure_future(network.watch())
+    try:
+        return await _serve_over(network, config, disk)
+    finally:
+        watching.cancel()
+
+
+def _text(path: str) -> str:
+    try:
+        return OsDisk().read(path).decode()
+    except FileNotFoundError:
+        return ""
+
+
+async def _serve_over(network: Network, config: NodeConfig, disk: Disk) -> str | None:
+    node = Node(config, clock=SystemClock(), network=network, disk=disk, rng=SystemRng())
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

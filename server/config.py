@@ -17,6 +17,7 @@ from server.model.listeners import BadSetting, Listener, resolve
 from server.model.settings.broker import BROKER
 from server.model.settings.effective import BrokerSettings, default_of, log_defaults
 from server.model.settings.kinds import REQUIRED, Type, Value, parse
+from server.model.settings.replicas import REPLICA_SELECTORS
 from server.model.settings.valid import host_and_port
 
 BROKER_ROLE, CONTROLLER_ROLE = "broker", "controller"
@@ -199,6 +200,9 @@ class _Reading:
         is_broker, is_controller = BROKER_ROLE in self.roles, CONTROLLER_ROLE in self.roles
         listeners = resolve(self.values, self.given, broker=is_broker, controller=is_controller)
         self.check_numbers()
+        selector = self.word("replica.selector.class")
+        known = f"replica.selector.class must name one of: {', '.join(REPLICA_SELECTORS)}"
+        self.require("replica.selector.class", selector is None or selector in REPLICA_SELECTORS, known)
         dirs = self.log_dirs()
         servers = (host_and_port(each) for each in self.words("controller.quorum.bootstrap.servers"))
         return NodeConfig(

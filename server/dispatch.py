@@ -83,11 +83,14 @@ TABLE: Mapping[int, Api] = {
         Api(37, "create_partitions", BROKER | CONTROLLER, forwarded=True),
         Api(43, "elect_leaders", BROKER | CONTROLLER, forwarded=True),
         Api(44, "incremental_alter_configs", BROKER | CONTROLLER, forwarded=True),
+        Api(45, "alter_partition_reassignments", BROKER | CONTROLLER, forwarded=True),
+        Api(46, "list_partition_reassignments", BROKER | CONTROLLER, forwarded=True),
         Api(52, "vote", CONTROLLER),
         Api(53, "begin_quorum_epoch", CONTROLLER),
         Api(54, "end_quorum_epoch", CONTROLLER),
         Api(55, "describe_quorum", BROKER | CONTROLLER, forwarded=True),
         Api(56, "alter_partition", CONTROLLER),
+        Api(57, "update_features", BROKER | CONTROLLER, forwarded=True),
         Api(58, "envelope", CONTROLLER),
         Api(59, "fetch_snapshot", CONTROLLER),
         Api(60, "describe_cluster", BROKER | CONTROLLER),
@@ -102,6 +105,7 @@ TABLE: Mapping[int, Api] = {
         Api(80, "add_raft_voter", BROKER | CONTROLLER, forwarded=True),
         Api(81, "remove_raft_voter", BROKER | CONTROLLER, forwarded=True),
         Api(82, "update_raft_voter", CONTROLLER),
+        Api(93, "get_replica_log_info"),
     )
 }
 
@@ -155,11 +159,14 @@ def connect(broker: Broker, listener: str, plane: int) -> Callable[[Peer], Servi
 async def answer_forwarded(broker: Broker, client: Client, frame: memoryview) -> bytes:
     """Answer a request, header and body, that a broker has handed on for `client`: header and body of the response.
 
-    Raises Rejected(INVALID_REQUEST): it cannot be read, or is none that is handed on.
+    Raises Rejected: INVALID_REQUEST (it cannot be read, or is none that is handed on), UNSUPPORTED_VERSION (this server
+    does not have it: a broker of Apache Kafka then closes the connection, and tells its client what there is).
     """
-    key = START.unpack_from(frame)[0] if len(frame) >= START.size else -1
-    if key not in TABLE or not TABLE[key].forwarded:
+    key, version, _ = START.unpack_from(frame) if len(frame) >= START.size else (-1, -1, 0)
+    if key in TABLE and not TABLE[key].forwarded:
         raise Rejected(ErrorCode.INVALID_REQUEST, f"api key {key} is not forwarded")
+    if key >= 0 and route(CONTROLLER, key, version) is None:
+        raise Rejected(ErrorCode.UNSUPPORTED_VERSION, f"api key {key} version {version} is not served")
     try:
         answer = Session(broker, client, CONTROLLER).serve(frame)
         pieces = await answer if isinstance(answer, Awaitable) else answer

@@ -22,6 +22,7 @@ from server.broker.controller import ActiveController
 from server.broker.lifecycle import Lifecycle
 from server.broker.members import Members
 from server.broker.quorum import MetadataQuorum
+from server.broker.unclean_recovery import UncleanRecovery
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
 from server.log.log_dir import LogDir
@@ -83,6 +84,7 @@ class Node:
         self.broker: Broker
         self.quorum: MetadataQuorum
         self.controller: ActiveController
+        self.recovery: UncleanRecovery
         self.lifecycle: Lifecycle
 
     # The way up
@@ -126,6 +128,8 @@ class Node:
         broker, node_id = self.broker, self.config.node_id
         members = Members(self.config, cluster_id, self.controller, self._network, self._clock, self._rng)
         broker.members = members
+        broker.kraft_version = lambda: self.controller.kraft_version
+        self.recovery = UncleanRecovery(self.config, self.controller, self._network, self._clock)
         broker.answer_forwarded = partial(dispatch.answer_forwarded, broker)
         broker.channel = Channel(
             self.controller, members.asked, broker.answer_forwarded, self._network, self._clock, node_id
@@ -188,6 +192,9 @@ class Node:
 
     def publish(self, delta: Delta, image: Image) -> None:
         self.broker.publish(delta, image)
+        self.broker.members.published(delta, image)
+        if hasattr(self, "recovery"):
+            self.recovery.published(delta, image)
         if hasattr(self, "lifecycle"):
             self.lifecycle.published(delta)
 
@@ -203,6 +210,7 @@ class Node:
             logger.info("node %d does not lead the quorum any longer: %s", self.config.node_id, e)
         else:
             self.broker.members.lead()
+            self.recovery.lead()
             self._new_controller()
 
     def follow(self) -> None:
@@ -210,6 +218,7 @@ class Node:
             self._leading.cancel()
         self.controller.resign()
         self.broker.members.resign()
+        self.recovery.resign()
         self._new_controller()
 
     def _new_controller(self) -> None:
@@ -281,6 +290,7 @@ class Node:
             self.broker.close()
             self.controller.resign()
             self.broker.members.resign()
+            self.recovery.resign()
             self.broker.channel.close()
             if hasattr(self, "lifecycle"):
                 self.lifecycle.close()

@@ -1,12 +1,13 @@
 """The Admin port over the Kafka protocol: its subjects, put together. `kcli/client/asking.py` says how it asks."""
 
 from kcli.client.cluster import Clusters
+from kcli.client.moves import Moves
 from kcli.client.settings import Settings
 from kcli.client.topics import Topics
 from kcli.properties import Connection
 
 
-class KafkaAdmin(Topics, Settings, Clusters):
+class KafkaAdmin(Topics, Settings, Clusters, Moves):
     """kcli.client.port.Admin, over the network."""
 
 

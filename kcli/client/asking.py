@@ -2,7 +2,8 @@
 
 Any broker will do: in KRaft a broker passes on what is for the controller. Bootstrap servers are tried in order until
 one answers; when a connection dies in the middle of a question, the question is asked again elsewhere, but a change
-(create, delete, alter) is not: it may have been done.
+(create, delete, alter) is not: it may have been done. What only one broker knows is asked of that broker, at the
+address that the others name for it.
 """
 
 import time
@@ -13,7 +14,7 @@ from typing import Any, Self
 from kcli.client import values
 from kcli.client.wire import Broken, Clock, Reader, Silence, Wire
 from kcli.errors import Setup, Unreachable
-from kcli.properties import Connection
+from kcli.properties import Address, Connection
 
 DEFAULT_REQUEST_TIMEOUT_MS, DEFAULT_CONNECT_TIMEOUT_MS = 30_000, 10_000
 NO_BROKER = "Start one with 'kcli cluster up', or name yours with --bootstrap-server HOST:PORT."
@@ -25,6 +26,8 @@ class Asking:
     def __init__(self, connection: Connection, clock: Clock = time.monotonic) -> None:
         self._connection, self._clock = connection, clock
         self._wire: Wire | None = None
+        self._wires: dict[int, Wire] = {}  # to single brokers, by id
+        self._places: dict[int, Address] | None = None  # where the brokers listen
         self._start = 0  # which of the addresses is tried first
         self._request_ms = _milliseconds(connection.settings, "request.timeout.ms", DEFAULT_REQUEST_TIMEOUT_MS)
         # As in Kafka's admin client: a call as a whole has twice the time of a request, unless it is said.
@@ -38,7 +41,7 @@ class Asking:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self._close_all()
 
     def _metadata(self, topics: Sequence[Mapping[str, Any]] | None) -> Any:
         answer = self._ask("Metadata", topics=topics, allow_auto_topic_creation=False)
@@ -65,6 +68,35 @@ class Asking:
             fields["timeout_ms"] = self._request_ms
         return self._connected().call(name, fields, self._request_ms / 1000)
 
+    def _ask_of(self, broker: int, name: str, /, **fields: Any) -> Any:
+        """Ask one broker, once more if its connection broke. Raises Unreachable, also where nobody knows the broker."""
+        deadline = self._clock() + self._call_ms / 1000
+        for last in (False, True):
+            try:
+                return self._connected_to(broker, deadline).call(name, fields, self._seconds(deadline))
+            except Broken:
+                self._wires.pop(broker).close()
+                if last:
+                    raise
+        raise AssertionError("the second attempt returns or raises")
+
+    def _change_at(self, broker: int, name: str, /, **fields: Any) -> Any:
+        """Ask one broker for a change, once."""
+        deadline = self._clock() + self._request_ms / 1000
+        return self._connected_to(broker, deadline).call(name, fields, self._seconds(deadline))
+
+    def _connected_to(self, broker: int, deadline: float) -> Wire:
+        if broker not in self._wires:
+            if self._places is None or broker not in self._places:
+                self._places = {row.node_id: (row.host, row.port) for row in self._metadata([]).brokers}
+            if broker not in self._places:
+                raise Unreachable(f"Broker {broker} is not in the cluster, or not alive")
+            timeout = max(0.001, min(self._connect_ms / 1000, deadline - self._clock()))
+            self._wires[broker] = Wire(
+                self._places[broker], self._connection.settings, timeout, self._seconds(deadline), self._clock
+            )
+        return self._wires[broker]
+
     def _seconds(self, deadline: float) -> float:
         return max(0.001, min(self._request_ms / 1000, deadline - self._clock()))
 
@@ -72,6 +104,11 @@ class Asking:
         if self._wire:
             self._wire.close()
             self._wire = None
+
+    def _close_all(self) -> None:
+        self._close()
+        while self._wires:
+            self._wires.popitem()[1].close()
 
     def _connected(self) -> Wire:
         if self._wire is None:

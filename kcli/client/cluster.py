@@ -1,8 +1,12 @@
 """The cluster and its quorum: the part of the Admin port about them, over the Kafka protocol."""
 
-from kcli.client import values
+import struct
+from collections.abc import Sequence
+
+from kcli.client import values, voters
 from kcli.client.asking import Asking
-from kcli.model import Broker, Cluster, Quorum, QuorumNode, Reassignment
+from kcli.errors import Refused, Unreachable
+from kcli.model import Broker, Cluster, Quorum, QuorumNode
 
 QUORUM_TOPIC = "__cluster_metadata"
 
@@ -24,18 +28,8 @@ class Clusters(Asking):
         controller = answer.controller_id if answer.controller_id >= 0 else None
         return Cluster(answer.cluster_id, controller, tuple(sorted(brokers)))
 
-    def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
-        answer = self._ask("ListPartitionReassignments", timeout_ms=self._request_ms, topics=None)
-        values.raise_if_refused(answer)
-        return tuple(
-            sorted(
-                Reassignment(
-                    t.name, p.partition_index, *map(tuple, (p.replicas, p.adding_replicas, p.removing_replicas))
-                )
-                for t in answer.topics
-                for p in t.partitions
-            )
-        )
+    def unregister_broker(self, broker: int) -> None:
+        values.raise_if_refused(self._change("UnregisterBroker", timed=False, broker_id=broker))
 
     def describe_quorum(self) -> Quorum:
         asked = [{"topic_name": QUORUM_TOPIC, "partitions": [{"partition_index": 0}]}]
@@ -54,3 +48,20 @@ class Clusters(Asking):
                 for n in answer.nodes or ()
             ),
         )
+
+    def add_raft_voter(self, node: int, directory_id: str, endpoints: Sequence[tuple[str, str, int]]) -> None:
+        body = voters.add(node, directory_id, endpoints, self._request_ms)
+        self._change_voters("AddRaftVoter", voters.ADD_RAFT_VOTER, body)
+
+    def remove_raft_voter(self, node: int, directory_id: str) -> None:
+        self._change_voters("RemoveRaftVoter", voters.REMOVE_RAFT_VOTER, voters.remove(node, directory_id))
+
+    def _change_voters(self, name: str, key: int, body: bytes) -> None:
+        wire = self._connected()
+        data = wire.call_bytes(name, key, voters.VERSION, body, self._request_ms / 1000)
+        try:
+            code, message = voters.answer(data)
+        except (IndexError, ValueError, struct.error) as error:
+            raise Unreachable(f"The broker at {wire.named} sent an answer to {name} that cannot be read") from error
+        if code:
+            raise Refused(code, message)

@@ -12,6 +12,7 @@ from kcli.errors import Refused
 from kcli.model import (
     Cluster,
     Created,
+    Directory,
     Listing,
     NewTopic,
     Quorum,
@@ -85,8 +86,38 @@ class Admin(Protocol):
         controllers  the controllers instead, when it is they who are asked
         """
 
+    def unregister_broker(self, broker: int) -> None:
+        """Let the cluster forget a broker. Raises Refused: it knows none of this id."""
+
     def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
         """The moves under way, by topic and partition."""
 
+    def elect_leaders(
+        self, kind: str, partitions: Collection[tuple[str, int]] | None
+    ) -> Mapping[tuple[str, int], Refused | None]:
+        """Elect leaders. kind: PREFERRED or UNCLEAN. partitions: (topic, index) each; None: all.
+
+        Of all partitions, those that need no election are not in the answer.
+        """
+
+    def alter_partition_reassignments(
+        self, targets: Mapping[tuple[str, int], Sequence[int] | None], *, allow_factor_change: bool = True
+    ) -> Mapping[tuple[str, int], Refused | None]:
+        """Move partitions, each to its list of replicas; None: cancel the move under way."""
+
+    def describe_log_dirs(self, broker: int) -> tuple[Directory, ...]:
+        """The log directories of one broker, and what is in them; asked of that broker. Raises Unreachable."""
+
+    def alter_replica_log_dirs(
+        self, broker: int, moves: Mapping[tuple[str, int], str]
+    ) -> Mapping[tuple[str, int], Refused | None]:
+        """Move replicas of one broker to the directories with these paths, or say where new ones shall be."""
+
     def describe_quorum(self) -> Quorum:
         """The controllers' quorum."""
+
+    def add_raft_voter(self, node: int, directory_id: str, endpoints: Sequence[tuple[str, str, int]]) -> None:
+        """Make a controller a voter; returns when that is committed. endpoints: (listener name, host, port) each."""
+
+    def remove_raft_voter(self, node: int, directory_id: str) -> None:
+        """Make a voter an observer; returns when that is committed."""

@@ -20,6 +20,7 @@ from kcli.properties import Address
 MAX_ANSWER_BYTES = 512 * 1024 * 1024
 API_VERSIONS = 18
 UNSUPPORTED_VERSION = 35
+OWN_SCHEMAS, NOT_IN_KAFKA_PYTHON = "schemas.protocol", frozenset({"UnregisterBroker"})
 Clock = Callable[[], float]
 
 
@@ -86,9 +87,21 @@ class Wire:
                 else response.decode(body, version=version)
             )
         except (struct.error, IndexError, ValueError) as error:
-            raise Unreachable(
-                f"The broker at {self.named} sent an answer to {name} that cannot be read: {error}"
-            ) from error
+            raise self._unreadable(name, error) from error
+
+    def call_bytes(self, name: str, key: int, version: int, body: bytes, timeout_s: float) -> bytes:
+        """Send a flexible request that kafka-python does not know; return the body of its answer. Raises as `call`."""
+        low, high = self._versions.get(key, (0, -1))
+        if not low <= version <= high:
+            raise Refused(UNSUPPORTED_VERSION, f"The broker at {self.named} does not support {name}")
+        answer = self._exchange(key, version, body, timeout_s, name, tagged=True)
+        try:
+            return bytes(answer[_tags_end(answer) :])
+        except IndexError as error:
+            raise self._unreadable(name, error) from error
+
+    def _unreadable(self, name: str, error: Exception) -> Unreachable:
+        return Unreachable(f"The broker at {self.named} sent an answer to {name} that cannot be read: {error}")
 
     @property
     def named(self) -> str:
@@ -152,7 +165,8 @@ def messages(name: str) -> tuple[Any, Any]:
     _package("kafka")
     from kafka.protocol.api_message import ApiMessage
 
-    made = [type(name + kind, (ApiMessage,), {}) for kind in ("Request", "Response")]
+    schemas = OWN_SCHEMAS if name in NOT_IN_KAFKA_PYTHON else None
+    made = [type(ApiMessage)(name + kind, (ApiMessage,), {}, load_json=schemas) for kind in ("Request", "Response")]
     return made[0], made[1]
 
 

@@ -5,6 +5,7 @@ Source: KIP-35 (ApiVersions, which every broker answers first), proc(5) for who 
 
 import errno
 import os
+import random
 import socket
 import struct
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ ANSWER_S = 1.0
 API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 0, -1)
 MAX_ANSWER_BYTES = 1 << 20
 LISTEN = "0A"
+FIRST_FREE_PORT, FIRST_OF_CONNECTIONS = 10_000, 32_768
+TRIES = 100
 
 
 class Holder(NamedTuple):
@@ -48,12 +51,28 @@ def trouble(host: str, port: int) -> str | None:
 
 
 def any_free(host: str, avoid: frozenset[int]) -> int:
-    """A port that is free now, none of `avoid`."""
-    while True:
-        with socket.create_server(("", 0)) as probe:
-            port: int = probe.getsockname()[1]
+    """A port that is free now, none of `avoid`, and none that the system gives to connections: it has to stay free
+    while nobody listens there, from now to the start of a server, and between its stop and its next start.
+    """
+    last = _first_of_connections() - 1
+    for _ in range(TRIES if last > FIRST_FREE_PORT else 0):
+        port = random.randint(FIRST_FREE_PORT, last)
         if port not in avoid and trouble(host, port) is None:
             return port
+    while True:  # hardly any is left there
+        with socket.create_server(("", 0)) as probe:
+            port = int(probe.getsockname()[1])
+        if port not in avoid and trouble(host, port) is None:
+            return port
+
+
+def _first_of_connections() -> int:
+    """The first port that the system may give to a connection that somebody opens (ip(7))."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            return int(file.read().split()[0])
+    except OSError:
+        return FIRST_OF_CONNECTIONS
 
 
 def holder(port: int) -> Holder | None:

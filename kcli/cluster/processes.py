@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 POLL_S = 0.02
@@ -84,12 +84,18 @@ def send(process: Process, number: signal.Signals) -> bool:
     return True
 
 
-def wait_gone(process: Process, seconds: float) -> bool:
-    """Wait for its end; False if it is still there after `seconds`."""
+def reap() -> None:
+    """Let go of those whom we started and who have ended, whoever ended them."""
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
+def wait_gone(process: Process, seconds: float, tick: Callable[[], None] = lambda: None) -> bool:
+    """Wait for its end; False if it is still there after `seconds`. `tick` is called now and then."""
     deadline = time.monotonic() + seconds
     while health(process) is not None:
         if time.monotonic() >= deadline:
             return False
+        tick()
         time.sleep(POLL_S)
     return True
 
@@ -119,9 +125,7 @@ class _Told(NamedTuple):
 
 
 def _told(pid: int) -> _Told | None:
-    for child in _children:
-        if child.pid == pid:
-            child.poll()
+    reap()
     told = _from_proc(pid) if os.path.isdir("/proc/self") else _from_ps(pid)
     return None if told is None or told.state in GONE else told
 

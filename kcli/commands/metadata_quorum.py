@@ -1,13 +1,15 @@
-"""kcli metadata-quorum: describe the quorum of controllers (bin/kafka-metadata-quorum.sh)."""
+"""kcli metadata-quorum: describe and change the quorum of controllers (bin/kafka-metadata-quorum.sh)."""
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from kcli import arguments, options, properties
 from kcli.client import Admin
-from kcli.errors import Failure
+from kcli.errors import Failure, Refused
 from kcli.plan import quorum as plan
 from kcli.render import quorum as render
 from kcli.report import Report
@@ -19,14 +21,12 @@ EXAMPLES = """
     kcli metadata-quorum --command-config controller.properties add-controller --dry-run
 """
 NO_CONFIG = "You must supply the configuration file of the controller you are adding when using add-controller."
-NOT_BUILT = "kcli metadata-quorum {} is not built yet in this version of kcli."
-DRY_RUN_ONLY = "With --dry-run it checks what was given and says what would be done."
 
 
 @click.group(cls=arguments.Tools, examples=EXAMPLES)
 @arguments.bootstrap_of_group
 def command() -> None:
-    """Describe the quorum of controllers.
+    """Describe the quorum of controllers, and change who votes in it.
 
     The options of the connection may stand before or behind the sub-command.
     """
@@ -63,21 +63,21 @@ def describe(admin: Admin, controllers: bool, status: bool, replication: bool, h
     "add-controller", examples="kcli metadata-quorum --command-config controller.properties add-controller --dry-run"
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
-@arguments.command_config
+@arguments.bootstrap_and_config
 @options.output
-def add_controller(dry_run: bool, command_config: str | None) -> Report:
-    """Make a controller a voter. --command-config is its server.properties."""
+def add_controller(admin: Admin, dry_run: bool, command_config: str | None) -> Report:
+    """Make a controller a voter. --command-config is its server.properties.
+
+    The controller has to run: it becomes a voter once it has caught up with the leader.
+    """
     if command_config is None:
         raise Failure(NO_CONFIG)
     new = plan.added(properties.load(command_config))
     directory_id = _directory_id(new.metadata_directory)
     if not dry_run:
-        raise Failure(NOT_BUILT.format("add-controller"), DRY_RUN_ONLY)
-    places = render.endpoints(new.endpoints)
-    text = (
-        f"DRY RUN of adding controller {new.id} with directory id {directory_id} and endpoints: {', '.join(places)}\n"
-    )
-    return Report(text, {"controllerId": new.id, "directoryId": directory_id, "endpoints": places, "dryRun": True})
+        with _advised():
+            admin.add_raft_voter(new.id, directory_id, new.endpoints)
+    return Report(*render.added(new.id, directory_id, new.endpoints, dry_run=dry_run))
 
 
 @command.command(
@@ -87,10 +87,10 @@ def add_controller(dry_run: bool, command_config: str | None) -> Report:
 @click.option("--controller-id", "-i", type=options.INT, metavar="N", required=True, help="The controller's node id.")
 @click.option("--controller-directory-id", "-d", metavar="UUID", required=True, help="The id of its directory.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
-@arguments.command_config
+@arguments.bootstrap
 @options.output
 def remove_controller(
-    controller_id: int, controller_directory_id: str, dry_run: bool, command_config: str | None
+    admin: Admin, controllers: bool, controller_id: int, controller_directory_id: str, dry_run: bool
 ) -> Report:
     """Make a voter an observer."""
     from kcli.formats import id_trouble
@@ -101,10 +101,19 @@ def remove_controller(
     if wrong:
         raise Failure(f"Failed to parse --controller-directory-id: {wrong}")
     if not dry_run:
-        raise Failure(NOT_BUILT.format("remove-controller"), DRY_RUN_ONLY)
-    # Two blanks, as Kafka prints it.
-    text = f"DRY RUN of removing  KRaft controller {controller_id} with directory id {controller_directory_id}\n"
-    return Report(text, {"controllerId": controller_id, "directoryId": controller_directory_id, "dryRun": True})
+        with _advised():
+            admin.remove_raft_voter(controller_id, controller_directory_id)
+    return Report(*render.removed(controller_id, controller_directory_id, dry_run=dry_run))
+
+
+@contextmanager
+def _advised() -> Iterator[None]:
+    """Say what to do about a refusal."""
+    try:
+        yield
+    except Refused as refused:
+        refused.advice = refused.advice or plan.ADVICE.get(refused.name)
+        raise
 
 
 def _directory_id(directory: str) -> str:

@@ -10,6 +10,14 @@ from kcli.errors import Failure
 from kcli.model import Quorum, Replica
 
 STATUS_OR_REPLICATION = "One of --status or --replication must be specified with describe sub-command"
+DESCRIBE = "kcli metadata-quorum describe --status tells ids and directories of the voters."
+ADVICE = {  # what to do about a refusal of the quorum
+    "DUPLICATE_VOTER": "Remove the voter with that id first, or give the new controller another node.id and format it.",
+    "INVALID_REQUEST": DESCRIBE,
+    "VOTER_NOT_FOUND": DESCRIBE,
+    "REQUEST_TIMED_OUT": "See that the controller runs and reaches the others, and try again.",
+    "UNSUPPORTED_VERSION": "Its voters are those of controller.quorum.voters until kraft.version is raised to 1.",
+}
 VALID = "Is this a valid controller configuration file?"
 
 

@@ -5,11 +5,28 @@ from typing import NamedTuple
 
 from kcli.model import Broker, LocalNode
 
-HEADINGS = ("NODE", "ROLES", "STATE", "PID", "PORT", "CONTROLLER", "RSS", "UPTIME")
+HEADINGS = (
+    "NODE",
+    "ROLES",
+    "STATE",
+    "PID",
+    "PORT",
+    "CONTROLLER",
+    "RSS",
+    "UPTIME",
+    "LEADERS",
+    "UNDER-REPLICATED",
+)
+ACTIVE = "*"
 
 
 class Row(NamedTuple):
-    """A node and how it is. None: it has no process."""
+    """A node and how it is. None: it has no process, or nobody tells.
+
+    leaders           how many partitions it leads
+    under_replicated  how many of those have an ISR that lacks replicas
+    active            whether it is the active controller
+    """
 
     node: LocalNode
     state: str
@@ -17,6 +34,9 @@ class Row(NamedTuple):
     pid: int | None = None
     rss_bytes: int | None = None
     uptime_ms: int | None = None
+    leaders: int | None = None
+    under_replicated: int | None = None
+    active: bool = False
 
 
 def up(path: str, bootstrap: str, in_words: str, *, where: str, default: bool) -> str:
@@ -38,13 +58,14 @@ def up(path: str, bootstrap: str, in_words: str, *, where: str, default: bool) -
     return "\n".join(lines) + "\n"
 
 
-def status(rows: Sequence[Row], path: str, bootstrap: str) -> str:
+def status(rows: Sequence[Row], path: str, bootstrap: str, summary: str = "") -> str:
+    """The table, and what the cluster says as a whole."""
     import tabulate  # 15 ms that only a table needs
 
     tabulate.PRESERVE_WHITESPACE = True
     table = [
         (
-            row.node.id,
+            f"{row.node.id}{ACTIVE if row.active else ''}",
             ",".join(row.node.roles),
             row.state,
             _or_dash(row.pid),
@@ -52,17 +73,34 @@ def status(rows: Sequence[Row], path: str, bootstrap: str) -> str:
             _or_dash(row.node.controller_port),
             "-" if row.rss_bytes is None else f"{row.rss_bytes / (1 << 20):.0f} MB",
             "-" if row.uptime_ms is None else duration(row.uptime_ms),
+            _or_dash(row.leaders),
+            _or_dash(row.under_replicated),
         )
         for row in rows
     ]
     told = tabulate.tabulate(table, HEADINGS, "plain", disable_numparse=True)
-    return f"{told}\n\nbrokers {bootstrap}, files {path}\n"
+    return f"{told}\n\n{summary}brokers {bootstrap}, files {path}\n"
 
 
-def status_data(rows: Sequence[Row], path: str, bootstrap: str) -> object:
+def summary(
+    active: int | None, partitions: int | None, under_replicated: int, without_leader: int, running: int
+) -> str:
+    """The line of what holds for the cluster as a whole. partitions None: no broker tells."""
+    if not running:
+        return "No node runs: kcli cluster up starts them.\n"
+    controller = f"{ACTIVE} active controller: {active}" if active is not None else "no active controller is known"
+    if partitions is None:
+        return f"{controller}; no broker tells about partitions\n"
+    health = f"partitions {partitions}, under-replicated {under_replicated}, without leader {without_leader}"
+    return f"{controller}; {health}\n"
+
+
+def status_data(rows: Sequence[Row], path: str, bootstrap: str, partition: str) -> object:
+    """partition: as `kcli cluster partition` takes it; empty: none is in force."""
     return {
         "directory": path,
         "bootstrapServers": bootstrap,
+        "partition": partition or None,
         "nodes": [
             {
                 "id": row.node.id,
@@ -73,6 +111,9 @@ def status_data(rows: Sequence[Row], path: str, bootstrap: str) -> object:
                 "controllerPort": row.node.controller_port,
                 "rssBytes": row.rss_bytes,
                 "uptimeMs": row.uptime_ms,
+                "leaders": row.leaders,
+                "underReplicated": row.under_replicated,
+                "activeController": row.active,
                 "directory": row.folder,
             }
             for row in rows

@@ -18,9 +18,23 @@ def hash_code(text: str) -> int:
 
 def hash_order(names: Collection[str]) -> list[str]:
     """The order in which a HashMap made for so many keys, and filled in sorted order, gives them back."""
-    capacity = 1
-    while capacity < len(names):
+    capacity = _capacity(1, len(names))
+    return sorted(sorted(names), key=lambda name: _bucket(hash_code(name), capacity))
+
+
+def partition_order(partitions: Collection[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The order in which a HashSet of TopicPartitions, filled in sorted order, gives them back."""
+    capacity = _capacity(16, len(partitions))
+    return sorted(sorted(partitions), key=lambda one: _bucket((31 + one[1]) * 31 + hash_code(one[0]), capacity))
+
+
+def _capacity(capacity: int, count: int) -> int:
+    """How many buckets a map of `count` keys has; it grows when it is three quarters full."""
+    while capacity < count or count > capacity * 3 // 4:
         capacity *= 2
-    if len(names) > capacity * 3 // 4:
-        capacity *= 2  # the map grows when it is three quarters full
-    return sorted(sorted(names), key=lambda name: (hash_code(name) ^ hash_code(name) >> 16) & (capacity - 1))
+    return capacity
+
+
+def _bucket(code: int, capacity: int) -> int:
+    code &= 0xFFFFFFFF
+    return (code ^ code >> 16) & (capacity - 1)

@@ -77,6 +77,23 @@ def replication_data(quorum: Quorum, leader: Replica) -> object:
     }
 
 
+def added(
+    node: int, directory_id: str, listeners: Iterable[tuple[str, str, int]], *, dry_run: bool
+) -> tuple[str, object]:
+    """What add-controller did, or would do: text and data. listeners: (name, host, port) each."""
+    places = endpoints(listeners)
+    done = "DRY RUN of adding" if dry_run else "Added"
+    text = f"{done} controller {node} with directory id {directory_id} and endpoints: {', '.join(places)}\n"
+    return text, {"controllerId": node, "directoryId": directory_id, "endpoints": places, "dryRun": dry_run}
+
+
+def removed(node: int, directory_id: str, *, dry_run: bool) -> tuple[str, object]:
+    """What remove-controller did, or would do: text and data. The two blanks are Kafka's."""
+    done = "DRY RUN of removing" if dry_run else "Removed"
+    text = f"{done}  KRaft controller {node} with directory id {directory_id}\n"
+    return text, {"controllerId": node, "directoryId": directory_id, "dryRun": dry_run}
+
+
 def members(quorum: Quorum) -> list[tuple[Replica, str]]:
     """All of the quorum with what they are: the leader, the other voters, the observers."""
     voters = sorted(quorum.voters, key=lambda each: each.id != quorum.leader)

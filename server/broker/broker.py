@@ -32,6 +32,7 @@ from server.model.settings.effective import BrokerSettings, log_settings
 from server.model.settings.kinds import ResourceType
 from server.net.peer import Peer
 from server.ports import Clock, Network, Rng
+from server.replication.replica_selector import SELECTORS
 from server.replication.sessions import Sessions
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from server.wire.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
@@ -58,6 +59,7 @@ class Broker:
         self.members: Members  # what this node does as the active controller
         self.channel: Channel  # the way to the active controller, wherever it is
         self.answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
+        self.kraft_version: Callable[[], int] = lambda: 0
         self.node_id: NodeId = config.node_id
         self.image = Image()
         self.writes = Writes()
@@ -69,6 +71,8 @@ class Broker:
             self.node_id, FetchSettings.of(config), lambda: self.broker_epoch, self._address_of, self._connect
         )
         self._network = network
+        selector = config.values["replica.selector.class"]
+        self._select = SELECTORS[selector] if isinstance(selector, str) else None
         self.partitions: dict[UUID, dict[int, Partition]] = {}
         self._opened = False
 
@@ -120,13 +124,16 @@ class Broker:
         """Open what the image gives to this node, once the logs are loaded; from here on, changes are followed.
 
         A log that the metadata does not know, or knows under another id, is set aside: nobody will ask for it, and a
-        new topic may need its name.
+        new topic may need its name. One that other brokers have instead, since it was moved, goes.
         """
         for log in self.logs:
             topic = self.image.topics.get(log.topic)
             partition = None if topic is None else topic.partitions.get(log.partition)
             same = topic is not None and log.topic_id in (None, topic.topic_id)
-            if partition is None or not same or self.node_id not in partition.replicas:
+            if partition is not None and same and self.node_id not in partition.replicas:
+                logger.info("removing %s, which was moved to other brokers", log.path)
+                self._delete(log.topic, log.partition)
+            elif partition is None or not same:
                 logger.warning("setting aside %s, which the metadata does not give to this node", log.path)
                 self.logs.set_aside(log.topic, log.partition)
         self._opened = True
@@ -144,7 +151,8 @@ class Broker:
             assert topic_now is not None
             known = before.topic_of(topic_id)
             for index in sorted(indexes):
-                new = known is None or index not in known.partitions
+                former = None if known is None else known.partitions.get(index)
+                new = former is None or self.node_id not in former.replicas
                 self._assign(topic_now, index, topic_now.partitions[index], new=new)
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)
@@ -206,7 +214,13 @@ class Broker:
         self.fetchers.drop(partition)
         partition.close()
         if not partition.log.failed:
-            self.logs.delete_log(topic.name, index)
+            self._delete(topic.name, index)
+
+    def _delete(self, topic: str, index: int) -> None:
+        try:
+            self.logs.delete_log(topic, index)
+        except StorageFailed as e:  # its directory is offline now, and `LogDirs` has told the node
+            logger.error("replica %s-%d is not deleted: %s", topic, index, e)
 
     def _reconfigure(self, delta: Delta) -> None:
         everywhere = any(resource.type == ResourceType.BROKER for resource in delta.configs_changed)
@@ -229,6 +243,18 @@ class Broker:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""
         known = self.image.brokers.get(node)
         return known is not None and known.active and broker_epoch in (-1, known.epoch)
+
+    def nearer(self, partition: Partition, rack: str, offset: int) -> NodeId | None:
+        """The replica that a consumer in this rack should rather read `offset` from; None: this one will do."""
+        if partition.leader is None or self._select is None:
+            return None
+        readable = partition.leader.readable(offset, self.clock.now_ms())
+        chosen = self._select(rack, self.node_id, readable, self._rack_of)
+        return None if chosen == self.node_id else chosen
+
+    def _rack_of(self, node: NodeId) -> str | None:
+        known = self.image.brokers.get(node)
+        return None if known is None else known.rack
 
     def _address_of(self, node: NodeId) -> Address | None:
         known = self.image.brokers.get(node)

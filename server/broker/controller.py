@@ -39,6 +39,7 @@ class ActiveController:
         self._max_idle_ms = max_idle_ms
         self._tail: Image | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._last: asyncio.Future[None] | None = None  # of this reign; done when the tail is committed
         self._last_append_ms = 0
 
     @property
@@ -65,6 +66,19 @@ class ActiveController:
         return self._quorum.core.describe(now_ms)
 
     @property
+    def kraft_version(self) -> int:
+        """1: the voters stand in the metadata log. 0: they are configured."""
+        return self._quorum.core.history.kraft_version
+
+    def upgrade_refusal(self, version: int) -> str | None:
+        """Why this controller cannot raise kraft.version to `version`, in Kafka's words; None: it can."""
+        return self._quorum.core.upgrade_refusal(version)
+
+    def upgrade(self, version: int) -> None:
+        """Raise kraft.version, inside of a decision: its answer waits for that as well."""
+        self._last = self._quorum.upgrade(version)
+
+    @property
     def active(self) -> bool:
         return self._tail is not None
 
@@ -77,9 +91,10 @@ class ActiveController:
 
     async def lead(self, committed: Image, bootstrap: Sequence[Record]) -> None:
         """Take over. `bootstrap` is written first where the log holds no metadata yet, and waited for."""
-        self._tail = committed
+        self._tail, self._last = committed, None
         if bootstrap:
-            await self._append(bootstrap)
+            self._append(bootstrap)
+            await self._settled()
         if self._max_idle_ms > 0:
             self._idle_later()
 
@@ -92,25 +107,36 @@ class ActiveController:
     async def decide(self, decide: Callable[[Image], Decision[R]]) -> R:
         """Run a decision, append its records, return its response once they are committed.
 
+        An answer that changes nothing, and a refusal, wait for the tail that they were read from: it may be lost.
         Raises Rejected: what the decision refuses; NOT_CONTROLLER when this node does not lead, or stops before the
         records are committed (whether they were is then for the next leader to know).
         """
-        decision = decide(self.image)
+        try:
+            decision = decide(self.image)
+        except Rejected:
+            await self._settled()
+            raise
         if decision.records:
-            await self._append(decision.records)
+            self._append(decision.records)
+        await self._settled()
         return decision.response
 
-    def _append(self, records: Sequence[Record]) -> asyncio.Future[None]:
+    async def _settled(self) -> None:
+        """Wait until what is appended by now is committed. Raises Rejected(NOT_CONTROLLER): it may never be."""
+        if self._last is not None:
+            # Many wait for one append: the one of them that is cancelled must not take it from the others.
+            await asyncio.shield(self._last)
+
+    def _append(self, records: Sequence[Record]) -> None:
         """Put `records` behind the tail. What the image refuses to replay never reaches the log."""
         tail = self.image
         delta = Delta(tail)
         for record in records:
             if not isinstance(record, FRAMES):
                 delta.replay(record)
-        last, committed = self._quorum.append(records, tail.metadata_version)
+        last, self._last = self._quorum.append(records, tail.metadata_version)
         self._tail = delta.image(last, self._quorum.core.epoch, self._clock.timestamp_ms())
         self._last_append_ms = self._clock.now_ms()
-        return committed
 
     def _idle_later(self) -> None:
         self._idle = asyncio.get_running_loop().call_later(self._max_idle_ms / 1000, self._idled)

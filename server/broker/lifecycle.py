@@ -17,7 +17,7 @@ from server.metadata.delta import Delta
 from server.metadata.image import Image
 from server.metadata.records import EndPoint
 from server.model.errors import ErrorCode, Rejected
-from server.model.features import SUPPORTED
+from server.model.features import TAKEN
 from server.model.ids import BrokerEpoch
 from server.wire.messages import broker_registration, controller_registration
 from server.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
@@ -54,7 +54,7 @@ class Lifecycle:
                 controller_registration.Listener(told.name, told.host, told.port, told.security_protocol)
                 for told in self._of(names)
             ],
-            features=[controller_registration.Feature(name, *levels) for name, levels in SUPPORTED.items()],
+            features=[controller_registration.Feature(name, *levels) for name, levels in TAKEN.items()],
         )
         while True:
             try:
@@ -81,7 +81,7 @@ class Lifecycle:
                 broker_registration.Listener(told.name, told.host, told.port, told.security_protocol)
                 for told in self._of(names)
             ],
-            [broker_registration.Feature(name, *levels) for name, levels in SUPPORTED.items()],
+            [broker_registration.Feature(name, *levels) for name, levels in TAKEN.items()],
             broker.config.rack,
             log_dirs=[each.directory_id for each in broker.logs.dirs if each.directory_id is not None],
             previous_broker_epoch=broker.logs.clean_epoch,

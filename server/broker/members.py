@@ -18,11 +18,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from server.broker.balancing import Balancing
 from server.broker.context import Client
 from server.broker.controller import ActiveController
 from server.broker.creating import create
 from server.config import NodeConfig
 from server.metadata.controller import brokers, directories, isr, producer_ids
+from server.metadata.controller.decision import Decision
+from server.metadata.delta import Delta
 from server.metadata.image import Broker, Image
 from server.model.errors import Rejected
 from server.model.ids import BrokerEpoch, NodeId
@@ -69,6 +72,7 @@ class Members:
     ) -> None:
         self._config, self._cluster_id, self._controller = config, cluster_id, controller
         self._network, self._clock, self._rng = network, clock, rng
+        self._balancing = Balancing(config, controller)
         self._members: dict[NodeId, Member] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._doing: set[asyncio.Task[None]] = set()
@@ -84,6 +88,7 @@ class Members:
             if not broker.fenced and broker.broker_id != self._config.node_id:
                 self._do(self._look_after(broker.broker_id))
         self._sweep_later()
+        self._balancing.lead()
 
     def resign(self) -> None:
         if self._sweep is not None:
@@ -92,6 +97,11 @@ class Members:
         for task in self._doing:
             task.cancel()
         self._members.clear()
+        self._balancing.resign()
+
+    def published(self, delta: Delta, image: Image) -> None:
+        """The committed metadata changed."""
+        self._balancing.published(delta, image)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -200,10 +210,15 @@ class Members:
         """Raises Rejected."""
         broker_id = NodeId(request.broker_id)
         caught_up = self._others_caught_up(broker_id)
-        response = await self._controller.decide(
-            lambda image: brokers.heartbeat(image, self._config.static, request, others_caught_up=caught_up)
-        )
-        member = self._heard(broker_id, client)
+        member: Member
+
+        def decide(image: Image) -> Decision[BrokerHeartbeatResponse]:
+            nonlocal member
+            decision = brokers.heartbeat(image, self._config.static, request, others_caught_up=caught_up)
+            member = self._heard(broker_id, client)  # it is alive now, whenever what it waits for is committed
+            return decision
+
+        response = await self._controller.decide(decide)
         member.offset = request.current_metadata_offset
         if request.want_shut_down and member.leaving_offset is None:
             member.leaving_offset = self._controller.image.offset

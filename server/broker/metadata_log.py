@@ -133,6 +133,7 @@ def _raft_settings(config: NodeConfig) -> Settings:
         request_timeout_ms=config.number("controller.quorum.request.timeout.ms"),
         retry_backoff_ms=config.number("controller.quorum.retry.backoff.ms"),
         listener=config.controller_listener_names[0],
+        auto_join=config.flag("controller.quorum.auto.join.enable"),
     )
 
 
@@ -144,10 +145,12 @@ def _configured(config: NodeConfig) -> VoterSet:
 
 
 def _end_points(config: NodeConfig) -> tuple[Endpoint, ...]:
+    """Where other nodes reach this controller: as advertised, else where it listens."""
+    reached = {each.name: each for each in (*config.listeners, *config.advertised_listeners)}
     return tuple(
-        Endpoint(listener.name, listener.host or "localhost", listener.port)
-        for listener in config.listeners
-        if listener.name in config.controller_listener_names
+        Endpoint(name, reached[name].host or "localhost", reached[name].port)
+        for name in config.controller_listener_names
+        if config.is_controller and name in reached
     )
 
 

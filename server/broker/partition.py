@@ -1,7 +1,7 @@
 """One partition on this broker: its log, the core that leads or follows it, and those who wait for it.
 
 The shell around `replication.leader` and `replication.follower`: it appends, tells the core, and does what the core's
-effects say. A replica that this node follows is fed by a fetcher, and answers clients with NOT_LEADER_OR_FOLLOWER.
+effects say. A replica that this node follows is fed by a fetcher; consumers may read it, all else is the leader's.
 
 Appends come in two steps, so that the requests of one read share a write: `stage` checks and takes a batch, `write`
 writes all that is staged and moves the high watermark. Nothing awaits between the two.
@@ -166,14 +166,24 @@ class Partition:
 
     def leading(self, current_leader_epoch: int = ANY_EPOCH) -> PartitionLeader:
         """The core, if this node leads in just the epoch that the client knows."""
+        self._check(current_leader_epoch)
+        if self.leader is None:
+            raise Rejected(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        return self.leader
+
+    def serving(self, current_leader_epoch: int = ANY_EPOCH) -> PartitionLeader | None:
+        """The core, if this node leads; None: it follows, and a consumer may read here all the same (KIP-392)."""
+        self._check(current_leader_epoch)
+        if self.leader is None and self.follower is None:
+            raise Rejected(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        return self.leader
+
+    def _check(self, current_leader_epoch: int) -> None:
         if self.log.failed:
             raise Rejected(ErrorCode.KAFKA_STORAGE_ERROR)
         if current_leader_epoch != ANY_EPOCH and current_leader_epoch != self.leader_epoch:
             older = current_leader_epoch < self.leader_epoch
             raise Rejected(ErrorCode.FENCED_LEADER_EPOCH if older else ErrorCode.UNKNOWN_LEADER_EPOCH)
-        if self.leader is None:
-            raise Rejected(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        return self.leader
 
     # appends
 
@@ -274,6 +284,7 @@ class Partition:
             match effect:
                 case Append(records):
                     self.log.append_as_follower(records, self._clock.timestamp_ms())
+                    self._uncommitted_bytes += len(records)
                     self._obey(core, core.appended())
                 case HwAdvanced(hw):
                     self._committed(hw)

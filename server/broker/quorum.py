@@ -161,6 +161,13 @@ class MetadataQuorum:
         self._step(events.Appended(last + 1))
         return last, done
 
+    def upgrade(self, version: int) -> asyncio.Future[None]:
+        """Raise kraft.version, where the core does not refuse to: a future that is done at commit."""
+        self._step(events.Upgrade(version))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((self.log.leo - 1, done))
+        return done
+
     def _append(self, data: bytes, epoch: int, timestamp_ms: int) -> int:
         """Write a batch, and have it flushed with what else this turn appends. Returns its last offset."""
         appended = self.log.append(data, epoch, timestamp_ms, origin=Origin.RAFT_LEADER)

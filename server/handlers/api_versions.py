@@ -12,7 +12,7 @@ import re
 from server.broker.broker import Broker
 from server.broker.context import Context
 from server.model.errors import ErrorCode, Rejected
-from server.model.features import SUPPORTED
+from server.model.features import KRAFT_VERSION, SUPPORTED
 from server.wire.messages.api_versions import (
     ApiVersion,
     ApiVersionsRequest,
@@ -32,6 +32,9 @@ def handle(broker: Broker, ctx: Context, request: ApiVersionsRequest) -> ApiVers
             raise Rejected(ErrorCode.INVALID_REQUEST)
         ctx.client.software_name, ctx.client.software_version = names
     image = broker.image
+    levels = dict(image.features)
+    if broker.kraft_version():  # the quorum keeps its own level, and says nothing of the lowest
+        levels[KRAFT_VERSION] = broker.kraft_version()
     return ApiVersionsResponse(
         api_keys=[ApiVersion(key, low, high) for key, (low, high) in sorted(ctx.advertised.items())],
         supported_features=[
@@ -42,7 +45,7 @@ def handle(broker: Broker, ctx: Context, request: ApiVersionsRequest) -> ApiVers
         finalized_features_epoch=image.offset,
         finalized_features=[
             FinalizedFeatureKey(name, level, level)
-            for name, level in sorted(image.features.items())
+            for name, level in sorted(levels.items())
             if name in SUPPORTED  # the log may hold levels of features that this server does not have
         ],
     )

@@ -2,7 +2,8 @@
 
 The request inside has a header of its own, and so has the answer. Whom the client is, the broker has found out, and
 says so; only other nodes of the cluster may be believed in that, and they alone reach a controller's listener.
-Errors: INVALID_REQUEST (a client that cannot be read, an API that is not forwarded), NOT_CONTROLLER.
+Errors: INVALID_REQUEST (a client that cannot be read, an API that is not forwarded), NOT_CONTROLLER,
+UNSUPPORTED_VERSION (an API or version that is not served).
 Source: KIP-590.
 """
 

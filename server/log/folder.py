@@ -232,8 +232,9 @@ class LogFolder:
             self.producers.clear()
             first = self.segments[0].base
             kept = [offset for offset in snapshots.offsets(self._disk, self.path) if offset >= first]
-            start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers)
-            recovery.replay(self.segments, self.producers, start or 0, self.leo)
+            start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers) or 0
+            recovery.recall(self.segments, self.producers, start)
+            recovery.replay(self.segments, self.producers, start, self.leo)
         self.flush()
 
     def truncate_fully_and_start_at(self, offset: int, timestamp_ms: int = 0) -> None:

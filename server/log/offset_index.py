@@ -40,6 +40,10 @@ class OffsetIndex:
         at = min(bisect_left(self.offsets, relative_offset), bisect_right(self.positions, position))
         return (self.offsets[at - 1], self.positions[at - 1]) if at else (-1, 0)
 
+    def count_below(self, relative_offset: int) -> int:
+        """How many entries are of batches that end below the offset."""
+        return bisect_left(self.offsets, relative_offset)
+
     def truncate(self, position: int) -> None:
         """Forget the batches that begin at `position` or behind it."""
         keep = bisect_left(self.positions, position)

@@ -279,14 +279,21 @@ class ProducerStates:
             if row.txn_first_offset >= 0:
                 producer.txn_first_offset = self._open[row.producer_id] = row.txn_first_offset
 
+    @property
+    def last_heard_ms(self) -> int:
+        """The latest time that any producer wrote, by its own clock; -1 without producers."""
+        return max((producer.timestamp for producer in self._producers.values()), default=NONE)
+
     def heard_since(self, timestamp_ms: int) -> bool:
         """Has any producer written at this time or later?"""
         return any(producer.timestamp >= timestamp_ms for producer in self._producers.values())
 
-    def recall(self, heads: Iterable[Header]) -> None:
+    def recall(self, heads: Iterable[Header], since_ms: int) -> bool:
         """Remember again the batches that a snapshot leaves out: it has only each producer's last one.
 
-        heads   of the log up to the snapshot, oldest first
+        heads      of a part of the log, oldest first; parts come backwards, from the snapshot's offset on
+        since_ms   who was heard before that does not send again
+        returns    whether a producer may have more in the part before
         """
         earlier: dict[int, list[Batch]] = {}
         for head in heads:
@@ -306,11 +313,17 @@ class ProducerStates:
                     if (found.last_sequence + 1) & MAX_SEQUENCE != known[0].base_sequence:
                         break
                     known.insert(0, found)
+        return any(_lacks_batches(producer, since_ms) for producer in self._producers.values())
 
     def clear(self) -> None:
         self._producers.clear()
         self._open.clear()
         self._ended.clear()
+
+
+def _lacks_batches(producer: Producer, since_ms: int) -> bool:
+    known = producer.batches
+    return 0 < len(known) < REMEMBERED_BATCHES and known[0].base_sequence > 0 and producer.timestamp >= since_ms
 
 
 def read_marker(data: Buffer, at: int, head: Header) -> Marker | None:

@@ -11,6 +11,7 @@ finished.
 
 import logging
 from dataclasses import dataclass
+from itertools import takewhile
 
 from server.log import checkpoints, names, scan, snapshots
 from server.log.epochs import EpochCache
@@ -23,9 +24,10 @@ from server.model.log_settings import LogSettings
 
 log = logging.getLogger(__name__)
 
-# How far to look back for batches that may be sent again: entries of the index (a batch or 4 KB each), and how long ago
-# the producer was heard last; clients give up after two minutes by default.
-RECALLED_ENTRIES = 256
+# How far to look back for batches that may be sent again: entries of the index (a batch or 4 KB each), in chunks, and
+# how much earlier than others a producer was heard last; clients give up after two minutes by default.
+RECALLED_ENTRIES = 8192
+RECALLED_CHUNK = 16
 RECALLED_MS = 900_000
 
 
@@ -160,11 +162,16 @@ class _Loading:
         start = snapshots.load(self.disk, self.folder, self.snapshots, end, self.producers)
         after_ms = self.settings.producer_id_expiration_ms
         self.producers.expire(self.timestamp_ms, after_ms)
-        if start and self.producers.heard_since(self.timestamp_ms - RECALLED_MS):
+        if start and self._may_be_sent_again():
             recall(Segments(self.segments), self.producers, start)
         # Below the log start too: what is still there, the live log knew.
         replay(Segments(self.segments), self.producers, start or 0, end)
         self.producers.expire(self.timestamp_ms, after_ms)
+
+    def _may_be_sent_again(self) -> bool:
+        """Whether anybody wrote lately: by the producers' own clocks, or by the disk's, for theirs may say anything."""
+        since_ms = self.timestamp_ms - RECALLED_MS
+        return self.producers.heard_since(since_ms) or self.disk.modified_ms(self.segments[-1].log_path) >= since_ms
 
     # -- after a crash
 
@@ -239,23 +246,27 @@ def recall(segments: Segments, producers: ProducerStates, end: int) -> None:
     """Let the producers remember their batches right before `end`, which may be sent again.
 
     Apache Kafka does without: a producer with several batches in flight when the broker stops, whose answers are lost,
-    is told OUT_OF_ORDER_SEQUENCE_NUMBER at the next start, which librdkafka takes for fatal.
+    is told OUT_OF_ORDER_SEQUENCE_NUMBER at the next start, which librdkafka takes for fatal. Reading goes backwards,
+    and ends where every producer that may still send has its window.
     """
-    parts: list[tuple[Segment, int]] = []
-    entries, at = RECALLED_ENTRIES, segments.floor(end - 1)
-    # What is at `end` or behind it may not have been read yet, and be torn.
-    while at >= 0 and entries > 0 and segments[at].base < end:
-        positions = segments[at].offsets.positions
-        parts.insert(0, (segments[at], positions[-entries] if len(positions) >= entries else 0))
-        entries -= max(1, len(positions))
-        at -= 1
+    at, budget = segments.floor(end - 1), RECALLED_ENTRIES
+    since_ms = producers.last_heard_ms - RECALLED_MS
     try:
-        producers.recall(
-            head
-            for segment, position in parts
-            for _, head in scan.headers(segment.file(), position, segment.written)
-            if head.base_offset < end
-        )
+        while at >= 0 and budget > 0 and segments[at].base < end:
+            segment = segments[at]
+            positions, stop = segment.offsets.positions, segment.written
+            # What is at `end` or behind it may not have been read yet, and be torn.
+            last = segment.offsets.count_below(end - segment.base)
+            while stop > 0 and budget > 0:
+                first = max(last - RECALLED_CHUNK, 0)
+                start = positions[first] if first > 0 else 0
+                walk = scan.headers(segment.file(), start, stop)
+                heads = list(takewhile(lambda head: head.base_offset < end, (head for _, head in walk)))
+                if not producers.recall(heads, since_ms):
+                    return
+                budget -= last - first + 1
+                last, stop = first, start
+            at -= 1
     except Rejected as damage:
         log.warning("Cannot look back from offset %d: %s", end, damage)
 

@@ -310,13 +310,17 @@ def changed(before: Partition, change: r.PartitionChangeRecord) -> Partition:
     """The partition after one change record: its partition epoch grows by one, with a leader its leader epoch too."""
     led = change.leader != r.NO_LEADER_CHANGE
     recovery = change.leader_recovery_state
+    replicas = _or(change.replicas, before.replicas)
+    directories = _or(change.directories, before.directories)
+    if len(directories) != len(replicas):  # of a version without directories
+        directories = (UNASSIGNED_DIR,) * len(replicas)
     return Partition(
-        _or(change.replicas, before.replicas),
+        replicas,
         _or(change.isr, before.isr),
         change.leader if led else before.leader,
         LeaderEpoch(before.leader_epoch + 1) if led else before.leader_epoch,
         before.partition_epoch + 1,
-        _or(change.directories, before.directories),
+        directories,
         _or(change.removing_replicas, before.removing_replicas),
         _or(change.adding_replicas, before.adding_replicas),
         before.leader_recovery_state if recovery < 0 else recovery,

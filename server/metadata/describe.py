@@ -14,6 +14,7 @@ from server.model.settings.broker import BROKER, DYNAMIC
 from server.model.settings.effective import BrokerSettings, Source, default_of, topic_default
 from server.model.settings.group import CLIENT_METRICS, GROUP
 from server.model.settings.kinds import REQUIRED, Mode, ResourceType, Setting, Table, Value, parse, text_of
+from server.model.settings.ours import OURS
 from server.model.settings.topic import TOPIC
 
 # Broker settings that stand in for one another, the most exact first.
@@ -72,11 +73,16 @@ def _overridden(default: Entry, text: str) -> Entry:
 
 
 def broker(settings: BrokerSettings) -> list[Entry]:
-    """All settings of one broker, by name, and those that it was given but nobody knows."""
+    """All settings of one broker, by name, and those that it was given but nobody knows.
+
+    Those that Apache Kafka has not are named where they were set: tools compare what two brokers say.
+    """
     entries = []
     for setting in BROKER.values():
         synonyms = _broker_synonyms(settings, setting)
         set_value = settings.set_value(setting.name)
+        if set_value is None and setting.name in OURS:
+            continue
         default = None if setting.default is REQUIRED else default_of(setting)
         value = default if set_value is None else set_value
         entries.append(_entry(setting, value, synonyms, read_only=setting.mode is Mode.READ_ONLY))

@@ -21,8 +21,9 @@ def broker_settings(image: Image, static: Static, broker_id: int | None = None) 
 
 
 def topic_value(image: Image, static: Static, topic: str, name: str) -> Value:
-    """The value of one setting of one topic."""
+    """The value of one setting of one topic: its own, or what holds on the node whose file `static` is."""
     text = image.config(ResourceType.TOPIC, topic).get(name)
     if text is not None:
         return parse(TOPIC[name], text)
-    return topic_default(name, broker_settings(image, static))
+    node_id = static.get("node.id")
+    return topic_default(name, broker_settings(image, static, None if node_id is None else int(node_id)))

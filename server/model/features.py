@@ -85,6 +85,13 @@ SUPPORTED: Mapping[str, tuple[int, int]] = {
     **{name: (0, feature.highest) for name, feature in FEATURES.items() if feature.built},
 }
 
+# What it says when it registers: levels of which it can be a node of a cluster. A controller takes no broker that does
+# not name every feature that is on. Those that are not built rule coordinators alone; clients hear of SUPPORTED only.
+TAKEN: Mapping[str, tuple[int, int]] = {
+    METADATA_VERSION: SUPPORTED[METADATA_VERSION],
+    **{name: (0, feature.highest) for name, feature in FEATURES.items()},
+}
+
 
 def metadata_version(text: str) -> int:
     """The level of a release (`4.2`, its last level) or of a version's own name (`4.2-IV0`).

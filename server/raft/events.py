@@ -89,6 +89,16 @@ class LogStartMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Raise kraft.version to `version`, so that the voters stand in the log.
+
+    Only where `Quorum.upgrade_refusal` has just said None. The record is committed with the last offset of the log.
+    """
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Resign:
     """The shell cannot lead any longer (it failed to apply or to write): step down if leading."""
 
@@ -109,6 +119,7 @@ Event = (
     | SnapshotTaken
     | SnapshotInstalled
     | LogStartMoved
+    | Upgrade
     | Resign
     | Stopping
 )

@@ -1,8 +1,8 @@
 """Following: fetching the leader's log and its snapshots, and looking for a leader where none is known.
 
-One request is out at a time. Whether an answer is current is not told by its number but by its content: it must answer
+One fetch is out at a time. Whether an answer is current is not told by its number but by its content: it must answer
 what this node would ask now, so that late and repeated answers do no harm. Source: KIP-595, KIP-630, KIP-853 (bootstrap
-servers, UpdateVoter).
+servers, UpdateVoter), KIP-1186 (auto-join).
 """
 
 from server.model.errors import ErrorCode
@@ -11,16 +11,19 @@ from server.raft.effects import AppendFetched, HwAdvanced, InstallSnapshot, Stor
 from server.raft.replica import Replica
 from server.raft.roles import Follower, Unattached
 from server.raft.rpc import (
+    AddVoterRequest,
+    ChangeVotersResponse,
     FetchRequest,
     FetchResponse,
     FetchSnapshotRequest,
     FetchSnapshotResponse,
     OffsetAndEpoch,
+    RemoveVoterRequest,
     UpdateVoterRequest,
 )
 from server.raft.voters import Peer, Voter
 
-UPDATE_VOTER_ROUNDS = 3  # fetch time-outs between two attempts to correct the own addresses
+UPDATE_VOTER_ROUNDS = 3  # fetch time-outs between two attempts to correct what the voter set says of this node
 
 
 class Following:
@@ -29,13 +32,16 @@ class Following:
         self._due_ms = 0
         self._sent_ms = 0
         self._update_due_ms = 0
+        self._told = False  # this leader knows this voter's directory and addresses
         self._snapshot: tuple[OffsetAndEpoch, int] | None = None
         self.installing: OffsetAndEpoch | None = None
 
     def entered(self) -> None:
         """The role changed: ask at once."""
         self._due_ms = self._replica.now_ms
-        self._update_due_ms = self._replica.now_ms + self._update_period_ms
+        replica = self._replica
+        self._told = False
+        self._update_due_ms = replica.now_ms + replica.settings.fetch_timeout_ms  # by then it has the leader's set
         self._snapshot = None
 
     @property
@@ -68,7 +74,7 @@ class Following:
             self._sent_ms = replica.now_ms
             if peer is not None:
                 replica.send(peer, self._request())
-        self._correct_addresses()
+        self._tell_oneself()
 
     def deadline_ms(self) -> int | None:
         return self._due_ms if self._is_on() else None
@@ -187,15 +193,32 @@ class Following:
         self.installing = None
         self._due_ms = self._replica.now_ms
 
-    def _correct_addresses(self) -> None:
-        """Tell the leader where this voter listens, if the voter set in the log says otherwise."""
+    def _tell_oneself(self) -> None:
+        """Tell the leader what its voter set has not, or not rightly: this voter's addresses, or this voter at all.
+
+        Where the voters are configured, every leader is told once: it needs the directories of all for an upgrade.
+        """
         replica = self._replica
-        if replica.history.kraft_version == 0 or replica.now_ms < self._update_due_ms:
-            return
-        role, mine = replica.role, replica.voters.get(replica.me.id)
-        if not isinstance(role, Follower) or role.leader is None or mine is None or not replica.endpoints:
+        role = replica.role
+        if replica.now_ms < self._update_due_ms or not isinstance(role, Follower) or role.leader is None:
             return
         self._update_due_ms = replica.now_ms + self._update_period_ms
-        wanted = Voter(replica.me, replica.endpoints, mine.min_kraft_version, mine.max_kraft_version)
-        if replica.is_voter and replica.me.directory_id != UNASSIGNED_DIR and wanted != mine:
-            replica.send(role.leader, UpdateVoterRequest(replica.epoch, wanted))
+        in_log = replica.history.kraft_version > 0
+        mine = replica.voters.get(replica.me.id)
+        if replica.me.directory_id == UNASSIGNED_DIR or not replica.endpoints:
+            return
+        wanted = Voter(replica.me, replica.endpoints)
+        if replica.is_voter:
+            if wanted != mine if in_log else not self._told:
+                replica.send(role.leader, UpdateVoterRequest(replica.epoch, wanted))
+        elif in_log and replica.settings.auto_join:
+            if mine is not None:  # an earlier disk of this node, that nobody will see again
+                replica.send(role.leader, RemoveVoterRequest(mine.key))
+            else:
+                timeout_ms = replica.settings.request_timeout_ms
+                replica.send(role.leader, AddVoterRequest(wanted, timeout_ms, ack_when_committed=False))
+
+    def updated(self, request: UpdateVoterRequest, response: ChangeVotersResponse) -> None:
+        """The leader of `request.epoch` knows this voter now, or does not."""
+        if request.epoch == self._replica.epoch and response.error is ErrorCode.NONE:
+            self._told = True

@@ -30,6 +30,7 @@ from server.raft.events import (
     Started,
     Stopping,
     Unanswered,
+    Upgrade,
 )
 from server.raft.following import Following
 from server.raft.leading import Leading
@@ -40,6 +41,7 @@ from server.raft.rpc import (
     AddVoterRequest,
     BeginEpochRequest,
     BeginEpochResponse,
+    ChangeVotersResponse,
     EndEpochRequest,
     EndEpochResponse,
     FetchRequest,
@@ -162,6 +164,10 @@ class Quorum:
         voters, observers = replica.role.books.progress(replica.voters, replica.log.end_offset, now_ms)
         return Description(replica.me.id, replica.epoch, replica.log.high_watermark, voters, observers)
 
+    def upgrade_refusal(self, version: int) -> str | None:
+        """Why kraft.version cannot be raised to `version` now, in Kafka's words; None: Upgrade may be stepped."""
+        return self._changes.upgrade_refusal(version)
+
     def step(self, event: Event, now_ms: int) -> tuple[Effect, ...]:
         """Take one event; return what must be done, in order."""
         replica = self._replica
@@ -195,10 +201,10 @@ class Quorum:
                 self._following.installed()
             case LogStartMoved(offset):
                 replica.log.start_moved(offset)
-            case Resign():
-                self._resign()
-            case Stopping():
-                replica.stopping = True
+            case Upgrade(version):
+                self._changes.upgrade(version)
+            case Resign() | Stopping():
+                replica.stopping = replica.stopping or isinstance(event, Stopping)
                 self._resign()
 
     def _resign(self) -> None:
@@ -241,6 +247,8 @@ class Quorum:
                 self._following.snapshot_fetched(ask, answer)
             case SupportRequest() as ask, SupportResponse() as answer:
                 self._changes.support_answered(ask, answer)
+            case UpdateVoterRequest() as ask, ChangeVotersResponse() as answer:
+                self._following.updated(ask, answer)
 
     def _unanswered(self, event: Unanswered) -> None:
         match event.request:

@@ -229,9 +229,9 @@ class Replica:
 
     def _first_records(self, granting: Sequence[NodeId]) -> tuple[Control, ...]:
         """The records that open an epoch. Voters that only stand in a bootstrap snapshot are brought into the log."""
-        version = min(self.history.kraft_version, 1)
-        keys = {voter.key.id: VoterId(*voter.key) for voter in self.voters.voters}
-        change = LeaderChange(self.me.id, tuple(keys.values()), tuple(keys[n] for n in granting if n in keys), version)
-        if version and self.history.latest_offset < 0:
+        # Kafka writes version 0 at every kraft.version, without directories, and reads nothing else.
+        ids = {voter.key.id: VoterId(voter.key.id) for voter in self.voters.voters}
+        change = LeaderChange(self.me.id, tuple(ids.values()), tuple(ids[n] for n in granting if n in ids))
+        if self.history.kraft_version and self.history.latest_offset < 0:
             return (change, KRaftVersion(self.history.kraft_version), self.voters.record())
         return (change,)

@@ -14,6 +14,7 @@ class Settings:
     retry_backoff_ms: int = 20
     fetch_max_wait_ms: int = 500
     listener: str = "CONTROLLER"
+    auto_join: bool = False
 
     @property
     def check_quorum_timeout_ms(self) -> int:

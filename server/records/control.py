@@ -37,7 +37,7 @@ class VoterId:
 
 @dataclass(frozen=True, slots=True)
 class LeaderChange:
-    """The first record of a raft epoch. Version 0 has no directory ids (kraft.version 0)."""
+    """The first record of a raft epoch. Kafka writes and reads version 0 only, which has no directory ids."""
 
     leader_id: int
     voters: tuple[VoterId, ...]

@@ -13,13 +13,14 @@ is neither fenced nor stopping, and it fetches in the registration that the meta
 registration, so that the controller does not take in a broker that has restarted since, perhaps with less.
 
 Source: KIP-101 (epochs), KIP-497 (AlterPartition), KIP-841 (who may join), KIP-903 (broker epochs), KIP-107 (log
-starts), KIP-966 (the HW waits for min.insync.replicas).
+starts), KIP-966 (the HW waits for min.insync.replicas), KIP-392 (who can be read from).
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from server.model.ids import LeaderEpoch, NodeId
+from server.replication.replica_selector import Readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,14 @@ class PartitionLeader:
         """Where `replica` stood at its last fetch; None when it holds no replica."""
         follower = self._followers.get(replica)
         return None if follower is None else follower.leo
+
+    def readable(self, offset: int, now_ms: int) -> list[Readable]:
+        """The followers in sync whose log has `offset`, or ends there."""
+        return [
+            Readable(replica, f.leo, now_ms - f.caught_up_ms)
+            for replica, f in self._followers.items()
+            if replica in self.isr and 0 <= f.log_start_offset <= offset <= f.leo
+        ]
 
     def knows(self, replica: NodeId, broker_epoch: int = -1) -> bool:
         """Whether `replica` holds one, and speaks in the registration of its broker that was last heard of."""

@@ -15,7 +15,7 @@ from typing import Any
 from server.model.errors import ErrorCode, Rejected
 from server.ports import Buffer
 from server.wire.codec import Decoder, Encoder, Scatterer, decoder, encoder, scatterer
-from server.wire.messages.index import APIS
+from server.wire.messages.by_hand import ALL
 from server.wire.schema import Field, Rows, Struct
 
 API_VERSIONS = 18
@@ -102,9 +102,9 @@ def _response_decoder(api_key: int, version: int) -> Decoder:
 
 
 def _known(api_key: int) -> tuple[str, str, int, int, int]:
-    if api_key not in APIS:
+    if api_key not in ALL:
         raise Rejected(ErrorCode.UNSUPPORTED_VERSION, f"There is no API with key {api_key}.")
-    return APIS[api_key]
+    return ALL[api_key]
 
 
 @cache

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from server.model.errors import ErrorCode
-from server.wire.messages.index import APIS
+from server.wire.messages.by_hand import ALL
 from server.wire.schema import Rows
 
 CODES, MESSAGE = ("error_code", "partition_error_code"), "error_message"
@@ -22,9 +22,9 @@ BARE = {"[]string": "name", "[]int32": "index"}
 
 def refusal(key: int, version: int, request: Any, code: ErrorCode, message: str | None) -> Any | None:
     """The response to `request` that says `code`; None when this version's response has no room for it."""
-    module = import_module(f"server.wire.messages.{APIS[key][0]}")
+    module = import_module(f"server.wire.messages.{ALL[key][0]}")
     schema: Rows = module.SCHEMA
-    name = f"{APIS[key][1]}Response"
+    name = f"{ALL[key][1]}Response"
     response = getattr(module, name)()
     if (field := _code(schema, name, version)) is not None:
         _say(response, field, code, message)
@@ -33,7 +33,7 @@ def refusal(key: int, version: int, request: Any, code: ErrorCode, message: str 
     if rows is None:
         return None
     array, struct = rows
-    wanted = _request_rows(schema, f"{APIS[key][1]}Request", version, request)
+    wanted = _request_rows(schema, f"{ALL[key][1]}Request", version, request)
     setattr(response, array, [_echo(module, struct, version, row, code, message) for row in wanted])
     return response
 

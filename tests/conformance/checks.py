@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
+from tests.conformance.mixed import Arrangement, Mixed
 from tests.conformance.recording import RECORDS
 from tests.support import kafka, records
 from tests.support.broker import Broker, kcli
@@ -25,6 +26,7 @@ class Bench:
     def __init__(self, folder: Path, disk: Path | None = None) -> None:
         self.folder, self.disk = folder, disk
         self.stack = ExitStack()
+        self._mixed: dict[str, Mixed] = {}
 
     @cached_property
     def ours(self) -> Node:
@@ -33,6 +35,14 @@ class Bench:
     @cached_property
     def theirs(self) -> Node:
         return self.stack.enter_context(kafka.KafkaBroker(self.folder / "theirs"))
+
+    def mixed(self, arrangement: Arrangement) -> Mixed:
+        """The mixed cluster of an arrangement: one for all of its steps."""
+        if arrangement.name not in self._mixed:
+            folder = self.folder / f"mixed-{len(self._mixed)}"
+            self._mixed[arrangement.name] = cluster = Mixed(folder, arrangement)
+            self.stack.push(cluster.stack)
+        return self._mixed[arrangement.name]
 
     def moved(self, kind: type[Node], name: str, data: Path) -> Node:
         """A node of `kind` that starts on a copy of `data`."""

@@ -1,40 +1,20 @@
 """Three processes that are one cluster: elected, registered, described; and what becomes of it when one is killed."""
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.broker import Broker, kcli
-from tests.support.nodes import HOST
+from tests.support.broker import kcli
+from tests.support.cluster import Cluster
 from tests.support.waiting import until
 
 NODES = 3
 
 
-class Cluster:
-    """Three combined nodes on free ports."""
-
-    def __init__(self, folder: Path) -> None:
-        self.nodes = [Broker(folder / f"node-{n}", node_id=n) for n in range(NODES)]
-        voters = ",".join(f"{node.node_id}@{HOST}:{node.controller_port}" for node in self.nodes)
-        for node in self.nodes:
-            node.properties["controller.quorum.voters"] = voters
-        self.bootstrap = ",".join(node.bootstrap for node in self.nodes)
-
-    def up(self) -> None:
-        for node in self.nodes:
-            node.format()
-        for node in self.nodes:
-            node.launch()
-        for node in self.nodes:
-            node.wait_ready()
-
-    def down(self) -> None:
-        for node in self.nodes:
-            node.stop()
+class ToldCluster(Cluster):
+    """A cluster as kcli tells it."""
 
     def kcli(self, *args: str, ask: int | None = None) -> str:
         """What kcli prints; `ask` names the node to begin with. Raises AssertionError: it failed."""
@@ -56,15 +36,12 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    made = Cluster(tmp_path)
-    with contextlib.ExitStack() as stack:
-        stack.callback(made.down)
-        made.up()
+def cluster(tmp_path: Path) -> Iterator[ToldCluster]:
+    with ToldCluster(tmp_path, brokers=NODES) as made:
         yield made
 
 
-def test_three_nodes_are_one_cluster(cluster: Cluster) -> None:
+def test_three_nodes_are_one_cluster(cluster: ToldCluster) -> None:
     assert {cluster.leader(ask) for ask in range(NODES)} <= set(range(NODES))
     assert len({cluster.leader(ask) for ask in range(NODES)}) == 1
     for ask in range(NODES):  # two of them are not the active controller, and hand it on
@@ -76,7 +53,7 @@ def test_three_nodes_are_one_cluster(cluster: Cluster) -> None:
         assert sorted(cluster.leaders("t0", ask)) == [0, 1, 2]
 
 
-def test_the_cluster_goes_on_without_any_one_node(cluster: Cluster) -> None:
+def test_the_cluster_goes_on_without_any_one_node(cluster: ToldCluster) -> None:
     cluster.kcli("topics", "--create", "--topic", "first", "--partitions", "3", "--replication-factor", "3")
     active = cluster.leader(0)
     for victim in (active, (active + 1) % NODES):

@@ -282,15 +282,24 @@ class Consumer:
 
 
 async def asked(client: Client, place: Place, timestamp: int, heard: Callable[[int], None]) -> None:
-    """Ask once for an offset; `heard` is told it, if the broker can say. Raises Broken."""
-    rows = [list_offsets.ListOffsetsPartition(place.index, timestamp=timestamp)]
+    """Ask once for an offset; `heard` is told it, if the broker can say. Raises Broken.
+
+    Names the leader epoch that the client knows: a leader that was deposed, and cannot know it, must not answer.
+    """
+    key = place.topic, place.index
+    known = client.leader_epochs.get(key, -1)
+    rows = [list_offsets.ListOffsetsPartition(place.index, known, timestamp)]
     topic = list_offsets.ListOffsetsTopic(place.topic, rows)
 
     def answered(answer: list_offsets.ListOffsetsResponse) -> None:
         row = answer.topics[0].partitions[0]
         code = ErrorCode(row.error_code)
-        assert code == ErrorCode.NONE or code in LATER, code.name
+        if code == ErrorCode.FENCED_LEADER_EPOCH:
+            client.leader_epochs[key] = known + 1  # there is a later one; the metadata would say which
+            return
+        assert code in (ErrorCode.NONE, ErrorCode.UNKNOWN_LEADER_EPOCH) or code in LATER, code.name
         if code == ErrorCode.NONE:
+            client.leader_epochs[key] = max(known, row.leader_epoch)
             heard(row.offset)
 
     request = list_offsets.ListOffsetsRequest(replica_id=-1, topics=[topic], timeout_ms=5000)

@@ -88,6 +88,7 @@ class Client:
         self._network, self._rng, self._host, self._port = network, rng, host, port
         self._connection: Connection | None = None
         self._versions: dict[int, int] = {}
+        self.leader_epochs: dict[tuple[str, int], int] = {}  # the latest that it heard of (KIP-320)
 
     async def call(self, api_key: int, request: Any, heard: Callable[[Any], None] = lambda answer: None) -> Any:
         """Ask, and give the answer; `heard` is told it at the moment it arrives. Raises Broken."""

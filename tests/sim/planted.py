@@ -12,7 +12,7 @@ class Mutant(NamedTuple):
     why: str  # it loses data
 
 
-PRODUCE, FETCH, OFFSETS = "server/handlers/produce.py", "server/handlers/fetch.py", "server/handlers/list_offsets.py"
+PRODUCE, FETCH, OFFSETS = "server/handlers/produce.py", "server/broker/fetching.py", "server/handlers/list_offsets.py"
 LEADER, FOLLOWER = "server/replication/leader.py", "server/replication/follower.py"
 PARTITION, QUORUM, CONTROLLER = "server/broker/partition.py", "server/broker/quorum.py", "server/broker/controller.py"
 LOG, FOLDER, PRODUCERS = "server/log/log.py", "server/log/folder.py", "server/log/producers.py"
@@ -105,7 +105,7 @@ MUTANTS = (
         "producers-forgotten-at-truncation",
         "replica",
         FOLDER,
-        "            recovery.replay(self.segments, self.producers, start or 0, self.leo)\n",
+        "            recovery.replay(self.segments, self.producers, start, self.leo)\n",
         "",
         "a batch that came twice is not known again after a failover",
     ),
@@ -177,8 +177,8 @@ MUTANTS = (
         "controller-answers-before-commit",
         "quorum",
         CONTROLLER,
-        "            await self._append(decision.records)\n        return decision.response",
-        "            self._append(decision.records)\n        return decision.response",
+        "        await self._settled()\n        return decision.response",
+        "        return decision.response",
         "a topic that was promised goes with the controller that promised it",
     ),
     Mutant(

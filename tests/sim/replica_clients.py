@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from server.broker.broker import Broker
 from server.broker.context import Context
+from server.broker.fetching import read_one
 from server.broker.partition import Partition
 from server.handlers import list_offsets
-from server.handlers.fetch import read_one
 from server.log.log import Origin
 from server.model.errors import ErrorCode, Rejected
 from server.records import batch

@@ -23,6 +23,7 @@ from server.wire.messages.alter_partition import (
 )
 from server.wire.messages.broker_registration import BrokerRegistrationRequest, Feature, Listener
 from server.wire.messages.elect_leaders import ElectLeadersRequest, TopicPartitions
+from tests.sim.replica_recovery import recovered
 
 if TYPE_CHECKING:
     from tests.sim.replica_parts import Replica
@@ -114,6 +115,10 @@ class Controller:
 
     def unfence(self, replica: "Replica") -> None:
         self.commit(*brokers.unfence(self.image, STATIC, replica.node).records)
+
+    def recover(self) -> None:
+        """Where nobody is known to have every record, let the longest log lead, once all have told theirs."""
+        self.commit(*recovered(self.image, STATIC, TOPIC, self._world.replicas))
 
     def elect_preferred(self) -> None:
         request = ElectLeadersRequest(PREFERRED, [TopicPartitions("t", [0])])

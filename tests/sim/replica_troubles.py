@@ -82,5 +82,7 @@ class Troubles:
             self._world.cut.clear()
         elif replica.partition is None:
             self._world.rise(replica)
+        elif self._world.controller.registration.leader < 0 and self._world.rng.random() < 0.3:
+            self._world.controller.recover()
         elif replica.seen >= replica.epoch:
             self._world.controller.unfence(replica)

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from server.broker.fetching import read_one
 from server.broker.partition import Partition
 from server.broker.writes import Writes
-from server.handlers.fetch import read_one
 from server.log.log import Log
 from server.model.errors import Rejected
 from server.model.ids import NodeId
@@ -347,6 +347,7 @@ class World:
                 self.publish(replica, len(self.images) - 1)
                 self.controller.unfence(replica)
                 self.fetch(replica)
+            self.controller.recover()
             for writer in self.writers:
                 writer.act(may_begin=False)
             self.retry()

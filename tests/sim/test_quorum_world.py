@@ -9,6 +9,9 @@ import pytest
 
 from server.broker.members import GONE_GRACE_MS, REGISTER_BROKER
 from server.broker.quorum import QUORUM_STATE
+from server.metadata.controller.decision import Decision
+from server.metadata.image import Image
+from server.metadata.records import NoOpRecord
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import NodeId
 from server.raft.state import parse_state
@@ -221,6 +224,51 @@ def test_a_controller_that_lost_its_majority_decides_nothing_more() -> None:
         await until(lambda: not nodes[leader].controller.active, 10)
         with pytest.raises(Rejected):
             _ = nodes[leader].controller.image
+
+    play(main)
+
+
+def test_a_refusal_waits_for_what_it_was_read_from() -> None:
+    """A topic that is not committed yet may be forgotten: nobody is told before that it exists."""
+
+    async def main(nodes: SimNodes) -> None:
+        leader = nodes.leader()
+        assert leader is not None
+        for other in {0, 1, 2} - {leader}:
+            nodes.network.cut(f"node{leader}", f"node{other}")
+        answers = []
+        for _ in range(2):
+            client = nodes.client(leader)
+            client.use_newest(CREATE_TOPICS)
+            request = CreateTopicsRequest([CreatableTopic("pending", 1, 1)], 5000)
+            answers.append(asyncio.ensure_future(client.call(CREATE_TOPICS, request)))
+        done, _ = await asyncio.wait(answers, timeout=1)
+        assert not done
+        nodes.network.mend()
+        told = [ErrorCode((await answer).topics[0].error_code) for answer in answers]
+        assert sorted(told) == [ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS]
+
+    play(main)
+
+
+def test_who_gives_up_waiting_for_a_commit_takes_it_from_nobody_else() -> None:
+    async def main(nodes: SimNodes) -> None:
+        leader = nodes.leader()
+        assert leader is not None
+        controller = nodes[leader].controller
+
+        def nothing(image: Image) -> Decision[str]:
+            return Decision((NoOpRecord(),) if first else (), "answered")
+
+        first = True
+        one = asyncio.ensure_future(controller.decide(nothing))
+        await asyncio.sleep(0)
+        first = False
+        other = asyncio.ensure_future(controller.decide(nothing))
+        await asyncio.sleep(0)
+        one.cancel()
+        assert await other == "answered"
+        assert one.cancelled()
 
     play(main)
 

@@ -28,14 +28,14 @@ class Record:
 
 
 def librdkafka_admin(bootstrap: str) -> Any:
-    return rdkafka.AdminClient({"bootstrap.servers": bootstrap})
+    return rdkafka.AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
-def create_topic(bootstrap: str, name: str = "", partitions: int = 1, **config: str) -> str:
+def create_topic(bootstrap: str, name: str = "", partitions: int = 1, replicas: int = 1, **config: str) -> str:
     """Make a topic, by default with a name of its own; config names with `_` for `.`. Returns its name."""
     name = name or f"t-{uuid4().hex[:12]}"
     settings = {key.replace("_", "."): value for key, value in config.items()}
-    topic = rdkafka.NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+    topic = rdkafka.NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=settings)
     admin = librdkafka_admin(bootstrap)  # kept: without it the client is gone before its answer is there
     for future in admin.create_topics([topic]).values():
         future.result(WAIT_S)

@@ -27,7 +27,7 @@ from server.net.answers import AfterWrite, Peer, Service
 from server.ports import Clock, Disk, Rng
 from server.records.batch import Record
 from server.records.build import build
-from server.wire.messages.index import APIS
+from server.wire.messages.by_hand import ALL
 
 US = NodeId(1)
 CLUSTER = "a-cluster-of-tests-abc"
@@ -134,7 +134,7 @@ class DataPlane:
     def start(self, request: Any, version: int) -> Any:
         """Call the handler of this request, and write what it staged. An awaitable comes back as a task."""
         module = type(request).__module__.rpartition(".")[2]
-        assert any(known[0] == module for known in APIS.values()), module
+        assert any(known[0] == module for known in ALL.values()), module
         response = importlib.import_module(f"server.handlers.{module}").handle(
             self.broker, self.context(version), request
         )

@@ -1,7 +1,8 @@
 """A broker process for tests: its folder, its properties, and how it starts, stops, dies and comes back.
 
-`tests/support/broker.py` runs this project's server so, `tests/support/kafka.py` Apache Kafka's. Both are one combined
-node (broker and controller) on free ports of 127.0.0.1, and take the same properties.
+`tests/support/broker.py` runs this project's server so, `tests/support/kafka.py` Apache Kafka's. By default both are
+one combined node (broker and controller), on free ports of 127.0.0.1, and take the same properties. Several of them
+make a cluster in `tests/support/cluster.py`.
 """
 
 import contextlib
@@ -23,8 +24,15 @@ START_S, STOP_S = 60, 60
 class Node:
     """Use as a context manager: formats and starts on entry, stops on exit."""
 
-    def __init__(self, folder: Path, properties: Mapping[str, str] | None = None, *, node_id: int = 0) -> None:
-        self.folder, self.node_id = folder.resolve(), node_id
+    def __init__(
+        self,
+        folder: Path,
+        properties: Mapping[str, str] | None = None,
+        *,
+        node_id: int = 0,
+        roles: str = "broker,controller",
+    ) -> None:
+        self.folder, self.node_id, self.roles = folder.resolve(), node_id, roles
         self.data = self.folder / "data"
         self.port, self.controller_port = free_port(), free_port()
         self.bootstrap = f"{HOST}:{self.port}"
@@ -92,9 +100,21 @@ class Node:
         def ready() -> bool:
             assert self.process, "not launched"
             assert self.process.poll() is None, f"exited with {self.process.returncode}:\n{self.log[-4000:]}"
-            return answers(HOST, self.port)
+            return answers(HOST, self.port if "broker" in self.roles else self.controller_port)
 
-        until(ready, seconds, f"a broker at {self.bootstrap}")
+        until(ready, seconds, f"node {self.node_id}, a {self.roles}, at {self.bootstrap}")
+
+    def pause(self) -> None:
+        """SIGSTOP: it does nothing, and its connections stay."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its process is gone without having been told to go."""
+        return self.process is not None and self.process.poll() is not None
 
     def stop(self) -> int:
         """SIGTERM, and wait for the end. Returns the exit code."""
@@ -139,12 +159,16 @@ class Node:
         self.stop()
 
     def _defaults(self) -> dict[str, str]:
-        return {
-            "process.roles": "broker,controller",
+        listeners = {
+            "broker": f"PLAINTEXT://{HOST}:{self.port}",
+            "controller": f"CONTROLLER://{HOST}:{self.controller_port}",
+        }
+        addresses = {"advertised.listeners": listeners["broker"]} if "broker" in self.roles else {}
+        return addresses | {
+            "process.roles": self.roles,
             "node.id": str(self.node_id),
             "controller.quorum.voters": f"{self.node_id}@{HOST}:{self.controller_port}",
-            "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
+            "listeners": ",".join(listeners[role] for role in self.roles.split(",")),
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(self.data),

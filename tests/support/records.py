@@ -39,7 +39,8 @@ REPLICA = re.compile(r"^(\d+ +\t[\w-]{22}\t)\d+ *\t(\d+ *\t)\d[\w ]*\t\d[\w ]*\t
 LOG_LINE = re.compile(r"\[<date>\] (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ")
 LOG_TAIL = re.compile(r" ?\((?:kafka|org\.apache\.kafka)\.[\w.$]+\)$")
 EXCEPTION = re.compile(
-    r'(?:Exception in thread "main" |Caused by: )?(?:[a-z_]\w*\.)+[A-Z]\w*(?:Exception|Error)\b(?:: (.*))?$'
+    r'(?:Exception in thread "main" |Caused by: |\tSuppressed: )?'
+    r"(?:[a-z_]\w*\.)+[A-Z]\w*(?:Exception|Error)\b(?:: (.*))?$"
 )
 # Salts that were drawn, and what follows from them; those that were given are short.
 SCRAM = re.compile(r"salt=\[(?:-?\d+, ){9,}-?\d+\], storedKey=\[[^]]*\], serverKey=\[[^]]*\]")
@@ -182,7 +183,7 @@ def message_lines(printed: Printed) -> list[str]:
         if in_log or LOG_LINE.match(line):
             in_log = not LOG_TAIL.search(line)
             continue
-        if found := EXCEPTION.match(line):
+        while found := EXCEPTION.match(line):  # one may hold another
             line = found[1] or ""
         if (
             line.strip()

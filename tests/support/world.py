@@ -6,6 +6,7 @@ set orders retention.ms=5                   a setting of the topic; `default KEY
 move orders 0 +4 -1                         a reassignment under way
 refuse CODE METHOD                          the broker answers METHOD with this error, once
 old                                         brokers that know neither topic ids nor ELRs
+file NAME TEXT                              a file, where commands find it by the path NAME
 kcli topics --list                          a command; standard error is marked `! `, a failing exit code `exit 1`
 """
 
@@ -41,6 +42,8 @@ from kcli.model import (
 )
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
+PREFERRED_NOT_AVAILABLE, ELIGIBLE_NOT_AVAILABLE, NOT_NEEDED = 80, 83, 84
+NOT_REGISTERED = 102
 BUILT_IN = {"min.insync.replicas": "1"}
 LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
@@ -136,9 +139,29 @@ class World:
         self._called("list_partition_reassignments")
         return tuple(move for _, move in sorted(self.moves.items()))
 
+    def elect_leaders(
+        self, kind: str, partitions: Collection[tuple[str, int]] | None
+    ) -> Mapping[tuple[str, int], Refused | None]:
+        self._called("elect_leaders")
+        everything = [(name, index) for name, topic in self.topics.items() for index in range(len(topic.partitions))]
+        answers = {one: self._elected(kind, *one) for one in (everything if partitions is None else partitions)}
+        return {one: no for one, no in answers.items() if partitions or no is None or no.code != NOT_NEEDED}
+
+    def unregister_broker(self, broker: int) -> None:
+        self._called("unregister_broker")
+        if broker not in self.brokers:
+            raise Refused(NOT_REGISTERED, f"Broker ID {broker} is not currently registered")
+        del self.brokers[broker]
+
     def describe_quorum(self) -> Quorum:
         self._called("describe_quorum")
         return Quorum(min(self.brokers), 1, 0, (), (), ())
+
+    def add_raft_voter(self, node: int, directory_id: str, endpoints: Sequence[tuple[str, str, int]]) -> None:
+        self._called("add_raft_voter")
+
+    def remove_raft_voter(self, node: int, directory_id: str) -> None:
+        self._called("remove_raft_voter")
 
     def add(self, name: str, partitions: Sequence[Partition]) -> Topic:
         """Put a topic into the world; its id is the count of topics so far."""
@@ -193,6 +216,21 @@ class World:
         topic = self.add(name, [_healthy(index, row) for index, row in enumerate(rows)])
         self.settings[name] = dict(wanted.configs)
         return Created(name, topic.id, len(rows), len(rows[0]))
+
+    def _elected(self, kind: str, name: str, index: int) -> Refused | None:
+        topic = self.topics.get(name)
+        if topic is None or index >= len(topic.partitions):
+            return Refused(UNKNOWN_TOPIC, f"No such {'topic' if topic is None else 'partition'} as {name}")
+        rows = list(topic.partitions)
+        one, preferred = rows[index], rows[index].replicas[0]
+        if one.leader == preferred if kind == "PREFERRED" else one.leader is not None:
+            return Refused(NOT_NEEDED)
+        able = [each for each in one.replicas if each in self.brokers and (kind == "UNCLEAN" or each in one.isr)]
+        if not able or (kind == "PREFERRED" and able[0] != preferred):
+            return Refused(PREFERRED_NOT_AVAILABLE if kind == "PREFERRED" else ELIGIBLE_NOT_AVAILABLE)
+        rows[index] = one._replace(leader=able[0], isr=one.isr or (able[0],))
+        self.topics[name] = topic._replace(partitions=tuple(rows))
+        return None
 
     def _grown(
         self, name: str, count: int, rows: Sequence[Sequence[int]] | None, validate_only: bool
@@ -263,6 +301,9 @@ class Script:
         replicas = self.world.topics[name].partitions[int(index)].replicas
         self.world.moves[name, int(index)] = Reassignment(name, int(index), replicas, adding, removing)
 
+    def _file(self, name: str, text: str) -> None:
+        (self._home / name).write_text(text)
+
     def _refuse(self, code: str, method: str) -> None:
         self.world.refusals[method] = int(code)
 
@@ -282,7 +323,13 @@ def run(args: Sequence[str], world: Any, home: Path) -> tuple[str, str, int]:
     """Run one kcli command line on `world`: standard output, standard error, exit code."""
     out, err = io.StringIO(), io.StringIO()
     environment = {"XDG_CONFIG_HOME": str(home), "KCLI_BOOTSTRAP_SERVER": ""}
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch.dict(os.environ, environment):
+    home.mkdir(exist_ok=True)
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        contextlib.chdir(home),
+        mock.patch.dict(os.environ, environment),
+    ):
         code = cli.run(args, obj=None if world is None else lambda connection: world)
     return out.getvalue(), err.getvalue(), code
 

@@ -88,16 +88,20 @@ def register(
         log_dirs=tuple(DirectoryId(each) for each in request.log_dirs),
     )
     records: list[Record] = []
-    if known is not None and not same:
-        records += _after_restart(image, static, known, request.previous_broker_epoch)
+    if not same:
+        records += _after_restart(image, static, broker_id, known, request.previous_broker_epoch)
     records.append(record)
     return Decision(tuple(records), BrokerRegistrationResponse(broker_epoch=record.broker_epoch))
 
 
-def _after_restart(image: Image, static: settings.Static, known: Broker, previous_epoch: int) -> Iterator[Record]:
-    """What becomes of the partitions of a broker's last incarnation, which may still be on record as in sync."""
-    broker_id = known.broker_id
-    if image.feature(ELR_VERSION) and previous_epoch != known.epoch:
+def _after_restart(
+    image: Image, static: settings.Static, broker_id: NodeId, known: Broker | None, previous_epoch: int
+) -> Iterator[Record]:
+    """What becomes of the partitions of a broker's last incarnation, which may still be on record as in sync.
+
+    known  None: it was unregistered, and nobody can tell any more whether its disk is the one that it had
+    """
+    if image.feature(ELR_VERSION) and (known is None or previous_epoch != known.epoch):
         found = elections.in_isr_or_elr(image, broker_id)
         yield from elections.updates(image, static, found, unclean=broker_id)
     else:
@@ -108,9 +112,7 @@ def _check_features(image: Image, features: Mapping[str, tuple[int, int]]) -> No
     if METADATA_VERSION not in features:
         raise Rejected(ErrorCode.INVALID_REGISTRATION, "Request features do not contain 'metadata.version'")
     for name, level in image.features.items():
-        if name not in features:
-            continue  # a feature that a broker does not name is one that it leaves unbuilt, and says so by that
-        low, high = features[name]
+        low, high = features.get(name, (0, 0))
         if not low <= level <= high:
             raise Rejected(
                 ErrorCode.UNSUPPORTED_VERSION,

@@ -1,13 +1,13 @@
-"""What the active controller decides when somebody asks for elections: a preferred one, or an unclean one.
+"""What the active controller decides when elections are due, or asked for: preferred ones, and unclean ones.
 
 A preferred election makes the first replica lead, if it is in sync and alive. An unclean one gives a leader to a
 partition that has none, from whoever is left; it costs records, so nobody gets it unless asked for, here or by
-unclean.leader.election.enable.
+unclean.leader.election.enable. What the controller does of itself comes in batches, so that nobody waits for all.
 
 Source: KIP-183 (preferred), KIP-460 (unclean, on request); the words of refusals are Kafka's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from server.metadata import settings
@@ -24,6 +24,8 @@ from server.wire.messages.elect_leaders import (
     PartitionResult,
     ReplicaElectionResult,
 )
+
+ELECTIONS_A_BATCH = 1_000
 
 TYPES = {0: Election.PREFERRED, 1: Election.UNCLEAN}
 NOT_AVAILABLE = {
@@ -87,6 +89,36 @@ def _elected(
     if record is None:
         raise Rejected(*NOT_AVAILABLE[election])
     return record
+
+
+def balance(image: Image, static: settings.Static) -> Decision[bool]:
+    """Let preferred replicas lead again, at most ELECTIONS_A_BATCH; whether there may be more to do."""
+    found = (each for each in image.all_partitions() if each[2].leader != each[2].replicas[0])
+    return _batch(image, static, found, Election.PREFERRED)
+
+
+def rescue(image: Image, static: settings.Static) -> Decision[bool]:
+    """Give a leader, at any price, to partitions of topics that allow it; as many at once as `balance`."""
+    return _batch(image, static, elections.leaderless(image), Election.UNCLEAN)
+
+
+def _batch(
+    image: Image, static: settings.Static, found: Iterable[tuple[Topic, int, Partition]], election: Election
+) -> Decision[bool]:
+    records: list[PartitionChangeRecord] = []
+    by_topic: dict[str, elections.Rules] = {}
+    for topic, index, partition in found:
+        if topic.name not in by_topic:
+            by_topic[topic.name] = elections.rules_for(image, static, topic.name)
+        rules = by_topic[topic.name]
+        if election is Election.UNCLEAN and rules.election is not Election.UNCLEAN:
+            continue  # this topic does not allow it
+        record = elected(image, topic, index, partition, replace(rules, election=election))
+        if record is not None:
+            records.append(record)
+            if len(records) == ELECTIONS_A_BATCH:
+                break
+    return Decision(tuple(records), len(records) == ELECTIONS_A_BATCH)
 
 
 def elected(

@@ -1,11 +1,14 @@
 """Who leads a partition, and who may: clean elections, and the replicas that are safe to elect.
 
 A change of brokers is worked out here, partition by partition, into PartitionChangeRecords. Leaders come from the ISR.
+A reassignment ends here as well, with whatever change brings the replicas that it waits for into the ISR.
 With eligible leader replicas (ELR) the ISR may become empty: replicas that left it while it was smaller than
-min.insync.replicas stay electable, for they have every committed record. When nobody eligible is left, the last known
-leader may lead again, uncleanly; any replica may, where unclean election is allowed.
+min.insync.replicas stay electable, for they have every committed record. When nobody eligible is left, the partition
+waits until its replicas have shown their logs (recovery.py); where unclean election is allowed, the last known leader
+leads again at once, or else any replica.
 
-Source: KIP-966 (ELR, last known leader), KIP-631, KIP-704 (leader recovery), KIP-858 (directories).
+Source: KIP-966 (ELR, last known leader, unclean recovery), KIP-631, KIP-704 (leader recovery), KIP-858 (directories),
+KIP-455 (reassignment).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -15,8 +18,8 @@ from enum import Enum
 from server.metadata import settings
 from server.metadata.image import RECOVERED, RECOVERING, Image, Partition, Topic
 from server.metadata.records import NO_LEADER_CHANGE, PartitionChangeRecord
-from server.model.features import ELR_VERSION, LEVELS
-from server.model.ids import LOST_DIR, NO_LEADER, NodeId, TopicId
+from server.model.features import DIRECTORIES_SINCE, ELR_VERSION, LEVELS
+from server.model.ids import LOST_DIR, NO_LEADER, DirectoryId, NodeId, TopicId
 
 # Older nodes learn from a new leader epoch that the ISR has shrunk.
 SHRINK_WITHOUT_EPOCH_SINCE = LEVELS["3.6-IV0"]
@@ -38,6 +41,10 @@ class Rules:
     min_isr     the topic's min.insync.replicas, or its replication factor where that is less
     elr         whether the cluster keeps eligible leader replicas
     unclean     replicas whose brokers may have lost records, so that they are no longer eligible
+    directories whether the cluster keeps the directories of replicas
+    compares    whether, when nobody is eligible, logs are compared first. Kafka takes the last known leader, whose disk
+                may have lost what another replica has
+    longest     the replica that was found to have the longest log
     """
 
     acceptable: Callable[[NodeId], bool]
@@ -46,6 +53,31 @@ class Rules:
     election: Election = Election.ONLINE
     unclean: frozenset[NodeId] = frozenset()
     bump_on_shrink: bool = False
+    directories: bool = True
+    compares: bool = False
+    longest: NodeId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the replicas of a partition shall be: those that stay, that come (adding) and that will go (removing).
+
+    directories  parallel to `replicas`
+    """
+
+    replicas: tuple[NodeId, ...]
+    directories: tuple[DirectoryId, ...]
+    adding: tuple[NodeId, ...] = ()
+    removing: tuple[NodeId, ...] = ()
+
+    @classmethod
+    def of(cls, partition: Partition) -> "Target":
+        return cls(partition.replicas, partition.directories, partition.adding_replicas, partition.removing_replicas)
+
+    def without(self, gone: Collection[NodeId]) -> "Target":
+        """The same without these replicas, and with nothing on its way."""
+        left = [at for at, replica in enumerate(self.replicas) if replica not in gone]
+        return Target(tuple(self.replicas[at] for at in left), tuple(self.directories[at] for at in left))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,51 +89,91 @@ class _Outcome:
 
 
 def change(
-    topic_id: TopicId, index: int, before: Partition, isr: tuple[NodeId, ...], rules: Rules
+    topic_id: TopicId,
+    index: int,
+    before: Partition,
+    isr: tuple[NodeId, ...],
+    rules: Rules,
+    target: Target | None = None,
 ) -> PartitionChangeRecord | None:
-    """The record that brings a partition to this ISR, with the leader and ELR that follow; None if nothing changes."""
-    outcome = _elect(before, isr, _eligible(before, isr, rules), rules)
+    """The record that brings a partition to this ISR, with the leader and ELR that follow; None if nothing changes.
+
+    target  the replicas to be; default those that are. Completed at once where the ISR suffices
+    """
+    target, isr = _completed(target or Target.of(before), isr)
+    outcome = _elect(before, target.replicas, isr, _eligible(before, target, isr, rules), rules)
     led = outcome.leader != before.leader
-    bumped = rules.bump_on_shrink and bool(outcome.isr) and not {*before.isr} <= {*outcome.isr}
+    # Who is no replica any more learns from a new leader epoch that it may not fetch.
+    bumped = not {*before.replicas} <= {*target.replicas}
+    bumped = bumped or (rules.bump_on_shrink and bool(outcome.isr) and not {*before.isr} <= {*outcome.isr})
+    moved = target.replicas != before.replicas
     record = PartitionChangeRecord(
         index,
         topic_id,
         isr=_isr(before, outcome, rules),
         leader=outcome.leader if led or bumped else NO_LEADER_CHANGE,
+        replicas=target.replicas if moved else None,
+        removing_replicas=_new(target.removing, before.removing_replicas),
+        adding_replicas=_new(target.adding, before.adding_replicas),
         leader_recovery_state=_recovery(before, outcome),
+        directories=target.directories if moved and rules.directories else None,
         eligible_leader_replicas=_new(outcome.elr, before.elr),
         last_known_elr=_last_known(before, outcome, rules),
     )
     return None if record == PartitionChangeRecord(index, topic_id) else record
 
 
-def _eligible(before: Partition, isr: tuple[NodeId, ...], rules: Rules) -> tuple[NodeId, ...]:
+def _completed(target: Target, isr: tuple[NodeId, ...]) -> tuple[Target, tuple[NodeId, ...]]:
+    """End a reassignment whose replicas are in sync: all that come, and where more go than come, all that stay too.
+
+    The second rule keeps a partition from having fewer replicas in sync than were asked for, when its factor sinks.
+    """
+    if not target.adding and not target.removing:
+        return target, isr
+    last = target.without(target.removing)
+    in_sync = tuple(each for each in isr if each not in target.removing)
+    awaited = last.replicas if len(target.adding) < len(target.removing) else target.adding
+    if not in_sync or not last.replicas or not {*awaited} <= {*in_sync}:
+        return target, isr
+    return last, in_sync
+
+
+def _eligible(before: Partition, target: Target, isr: tuple[NodeId, ...], rules: Rules) -> tuple[NodeId, ...]:
     """Replicas that left the ISR since it was large enough, and that have lost nothing since."""
     if not rules.elr or len(isr) >= rules.min_isr:
         return ()
     candidates = {*before.elr, *before.isr} - {*isr} - rules.unclean
-    return tuple(sorted(candidates))
+    return tuple(sorted(candidates & {*target.replicas}))
 
 
-def _elect(before: Partition, isr: tuple[NodeId, ...], elr: tuple[NodeId, ...], rules: Rules) -> _Outcome:
-    """Choose from the ISR; where that is empty from the eligible, then the last known leader, then, if so told, all."""
-    first = before.replicas[0] if rules.election is Election.PREFERRED else before.leader
+def _elect(
+    before: Partition, replicas: tuple[NodeId, ...], isr: tuple[NodeId, ...], elr: tuple[NodeId, ...], rules: Rules
+) -> _Outcome:
+    """Choose from the ISR; where that is empty from the eligible, then the heir, then, if so told, from all."""
+    first = replicas[0] if rules.election is Election.PREFERRED else before.leader
     for candidates in (isr, () if isr else elr):
-        up = [
-            each for each in (first, before.leader, *before.replicas) if each in candidates and rules.acceptable(each)
-        ]
+        up = [each for each in (first, before.leader, *replicas) if each in candidates and rules.acceptable(each)]
         if up and isr:
             return _Outcome(up[0], isr, elr)
         if up:
             return _Outcome(up[0], (up[0],), tuple(each for each in elr if each != up[0]))
-    last_known = before.last_known_elr
-    if rules.elr and not isr and not elr and len(last_known) == 1 and rules.acceptable(last_known[0]):
-        return _Outcome(last_known[0], (last_known[0],), (), unclean=True)
+    heir = _heir(before, rules) if rules.elr and not isr and not elr else None
+    if heir is not None and heir in replicas and rules.acceptable(heir):
+        return _Outcome(heir, (heir,), (), unclean=True)
     if rules.election is Election.UNCLEAN:
-        leader = next((each for each in before.replicas if rules.acceptable(each)), None)
+        leader = next((each for each in replicas if rules.acceptable(each)), None)
         if leader is not None:
             return _Outcome(leader, (leader,), (), unclean=True)
     return _Outcome(NO_LEADER, isr, elr)
+
+
+def _heir(before: Partition, rules: Rules) -> NodeId | None:
+    """Who may lead when nobody is known to have every committed record; None while logs are to be compared."""
+    if rules.longest is not None:
+        return rules.longest
+    if rules.compares and rules.election is not Election.UNCLEAN and len(before.replicas) > 1:
+        return None
+    return before.last_known_elr[0] if len(before.last_known_elr) == 1 else None
 
 
 def _isr(before: Partition, outcome: _Outcome, rules: Rules) -> tuple[NodeId, ...] | None:
@@ -167,6 +239,8 @@ def rules_for(image: Image, static: settings.Static, topic: str) -> Rules:
         image.feature(ELR_VERSION) > 0,
         Election.UNCLEAN if allowed else Election.ONLINE,
         bump_on_shrink=image.metadata_version < SHRINK_WITHOUT_EPOCH_SINCE,
+        directories=image.metadata_version >= DIRECTORIES_SINCE,
+        compares=True,
     )
 
 

@@ -6,8 +6,9 @@ metadata.version goes down only where no record would be lost.
 Source: KIP-584, KIP-778, KIP-1022; the words of refusals are Kafka's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
+from typing import NamedTuple
 
 from server.metadata import settings
 from server.metadata.controller.decision import Decision
@@ -37,22 +38,34 @@ class Upgrade(IntEnum):
     UNSAFE_DOWNGRADE = 3
 
 
+class Quorum(NamedTuple):
+    """What the quorum of controllers says of its own level, which it keeps in its own records.
+
+    refusal  why it cannot be raised to a level, in Kafka's words; None: it can
+    """
+
+    kraft_version: int
+    refusal: Callable[[int], str | None]
+
+
 def update(
-    image: Image, static: settings.Static, request: UpdateFeaturesRequest, *, node_id: NodeId, kraft_version: int
+    image: Image, static: settings.Static, request: UpdateFeaturesRequest, *, node_id: NodeId, quorum: Quorum
 ) -> Decision[UpdateFeaturesResponse]:
     """Set the levels of features.
 
-    node_id        of this controller, for the words of refusals
-    kraft_version  the quorum's own level, which it keeps in its own records; it is not changed here
+    node_id  of this controller, for the words of refusals
+    quorum   raises its own level itself, where `raised` says so
     The answer's error: INVALID_UPDATE_VERSION.
     """
-    levels = {**image.features, KRAFT_VERSION: kraft_version}
+    levels = {**image.features, KRAFT_VERSION: quorum.kraft_version}
     wanted = {row.feature: row.max_version_level for row in request.feature_updates}
     records: list[Record] = []
     try:
         for row in request.feature_updates:
             _check(image, row, levels, wanted, node_id)
-            if row.max_version_level != levels.get(row.feature, 0):
+            if row.feature == KRAFT_VERSION and row.max_version_level > quorum.kraft_version:
+                _check_quorum(row.max_version_level, quorum)
+            elif row.max_version_level != levels.get(row.feature, 0):
                 records.append(FeatureLevelRecord(row.feature, row.max_version_level))
     except Rejected as refused:
         message = f"The update failed for all features since the following feature had an error: {refused.message}"
@@ -84,8 +97,6 @@ def _check(
         complaint = "Can't downgrade to a newer version."
     elif row.feature == KRAFT_VERSION and level < now:
         complaint = "Can't downgrade the version of this feature."
-    elif row.feature == KRAFT_VERSION and level > now:
-        complaint = "The voters of this quorum are static."
     elif row.feature == METADATA_VERSION and level < now:
         _check_downgrade(now, level, unsafe=kind == Upgrade.UNSAFE_DOWNGRADE)
     else:
@@ -94,6 +105,20 @@ def _check(
         raise Rejected(
             ErrorCode.INVALID_UPDATE_VERSION, f"Invalid update version {level} for feature {row.feature}. {complaint}"
         )
+
+
+def _check_quorum(level: int, quorum: Quorum) -> None:
+    refusal = quorum.refusal(level)
+    if refusal:
+        raise Rejected(ErrorCode.INVALID_UPDATE_VERSION, refusal)
+
+
+def raised(request: UpdateFeaturesRequest, response: UpdateFeaturesResponse, quorum: Quorum) -> int | None:
+    """The level that the quorum is to be raised to, now that the request is granted; None: it stays."""
+    if response.error_code or request.validate_only:
+        return None
+    levels = (row.max_version_level for row in request.feature_updates if row.feature == KRAFT_VERSION)
+    return next((level for level in levels if level > quorum.kraft_version), None)
 
 
 def _unsupported(image: Image, feature: str, level: int, node_id: NodeId) -> Iterator[str]:

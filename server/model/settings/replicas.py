@@ -7,6 +7,10 @@ from server.model.settings.declare import CLUSTER, HIGH, HONOURED, LOW, NO_RULE,
 from server.model.settings.kinds import LONG_MAX, Table, table
 from server.model.settings.valid import AT_LEAST_0, AT_LEAST_1, Range
 
+LEADER_SELECTOR = "org.apache.kafka.common.replica.LeaderSelector"
+RACK_AWARE_SELECTOR = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+REPLICA_SELECTORS = (LEADER_SELECTOR, RACK_AWARE_SELECTOR)
+
 REPLICAS: Table = table(
     (
         integer("alter.log.dirs.replication.quota.window.num", 11, AT_LEAST_1,
@@ -25,7 +29,7 @@ REPLICAS: Table = table(
         integer("fetch.purgatory.purge.interval.requests", 1000, NO_RULE,
              "Requests after which finished waits are cleared; no need here."),
         long("leader.imbalance.check.interval.seconds", 300, AT_LEAST_1,
-             "How often to look whether leaders should move back.", HIGH),
+             "How often to look whether leaders should move back.", HIGH, HONOURED),
         integer("max.incremental.fetch.session.cache.slots", 1000, AT_LEAST_0,
              "Fetch sessions that a broker remembers.", HONOURED),
         integer("num.replica.alter.log.dirs.threads", None, NO_RULE,
@@ -49,7 +53,7 @@ REPLICAS: Table = table(
         long("replica.lag.time.max.ms", 30_000, NO_RULE,
              "How long a follower may lag before it leaves the ISR.", HIGH, HONOURED),
         text("replica.selector.class", None, NO_RULE,
-             "Java class that picks the replica to read from; not loaded here."),
+             "What picks the replica to read from: Kafka's LeaderSelector or RackAwareReplicaSelector.", HONOURED),
         integer("replica.socket.receive.buffer.bytes", 65_536, NO_RULE,
              "Receive buffer of a follower's socket.", HIGH),
         integer("replica.socket.timeout.ms", 30_000, NO_RULE, "How long a follower waits for an answer.", HIGH),

@@ -114,6 +114,6 @@ STORAGE: Table = table(
         integer("producer.id.expiration.ms", 86_400_000, AT_LEAST_1,
              "How long the sequence of a silent producer is remembered.", LOW, CLUSTER, HONOURED),
         boolean("unclean.leader.election.enable", False, NO_RULE,
-             "Whether a replica outside the ISR may lead when nobody else can.", HIGH, CLUSTER),
+             "Whether a replica outside the ISR may lead when nobody else can.", HIGH, CLUSTER, HONOURED),
     )
 )  # fmt: skip

@@ -98,7 +98,7 @@ TOPIC: Table = table(
         long("segment.ms", 604_800_000, AT_LEAST_1,
              "Age at which a segment is closed and a new one begun.", HONOURED, like=_ROLL),
         boolean("unclean.leader.election.enable", False, NO_RULE,
-             "Whether a replica outside the ISR may lead when nobody else can, which loses records.",
+             "Whether a replica outside the ISR may lead when nobody else can, which loses records.", HONOURED,
              like="unclean.leader.election.enable"),
     )
 )  # fmt: skip

@@ -217,6 +217,12 @@ KRAFT = "configuration when running the KRaft controller role"
             "queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
         ),
         (
+            {"replica_selector_class": "org.example.Nearest"},
+            7,
+            "replica.selector.class must name one of: org.apache.kafka.common.replica.LeaderSelector, "
+            "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+        ),
+        (
             {"max_connections_per_ip": "0"},
             7,
             "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.",

@@ -10,19 +10,20 @@ from typing import Any, cast
 import pytest
 
 from server import dispatch
+from server.broker.context import Client
 from server.dispatch import BROKER, CONTROLLER, TABLE
 from server.metadata.image import Image
-from server.model.errors import ErrorCode
+from server.model.errors import ErrorCode, Rejected
 from server.net.answers import AfterWrite, Answer, Disconnect, Service
 from server.replication.sessions import Sessions
 from server.wire import api, frames
 from server.wire.frames import RequestHeader
 from server.wire.messages.api_versions import ApiVersionsRequest
+from server.wire.messages.by_hand import ALL
 from server.wire.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from server.wire.messages.describe_log_dirs import DescribableLogDirTopic, DescribeLogDirsRequest
 from server.wire.messages.describe_producers import DescribeProducersRequest, TopicRequest
 from server.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
-from server.wire.messages.index import APIS
 from server.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from server.wire.messages.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequest,
@@ -70,7 +71,7 @@ def produce(topic: str, data: bytes | bytearray, acks: int = 1) -> ProduceReques
 @pytest.mark.parametrize("key", sorted(TABLE))
 def test_the_table_names_handlers_that_exist(key: int) -> None:
     assert TABLE[key].key == key
-    assert TABLE[key].handler == APIS[key][0], "named after the API"
+    assert TABLE[key].handler == ALL[key][0], "named after the API"
     assert callable(importlib.import_module(f"server.handlers.{TABLE[key].handler}").handle)
     low, high = TABLE[key].versions
     assert api.served_versions(key)[0] == low <= high <= api.served_versions(key)[1]
@@ -80,7 +81,7 @@ def test_the_table_names_handlers_that_exist(key: int) -> None:
 def test_every_version_is_served_with_the_emptiest_of_requests(key: int) -> None:
     async def main() -> None:
         service = plane(a=1).connect()
-        request = getattr(importlib.import_module(f"server.wire.messages.{APIS[key][0]}"), f"{APIS[key][1]}Request")()
+        request = getattr(importlib.import_module(f"server.wire.messages.{ALL[key][0]}"), f"{ALL[key][1]}Request")()
         if key == 18:
             request = ApiVersionsRequest("a", "1")
         low, high = TABLE[key].versions
@@ -194,6 +195,29 @@ def test_what_is_not_served_ends_the_connection(key: int, version: int) -> None:
         frame = key.to_bytes(2, "big", signed=True) + version.to_bytes(2, "big", signed=True) + bytes(8)
         told = disconnected(plane().connect(), frame)
         assert told == f"api key {key} version {version} is not served"
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("start", "code"),
+    [
+        (b"\x70\0\0\0", ErrorCode.UNSUPPORTED_VERSION),  # an API that this server does not have
+        (b"\0\x13\0\x63", ErrorCode.UNSUPPORTED_VERSION),  # CreateTopics from the future
+        (b"\0\0\0\x0c", ErrorCode.INVALID_REQUEST),  # Produce
+        (b"\0\x38\0\x02", ErrorCode.INVALID_REQUEST),  # AlterPartition, which brokers ask in their own name
+        (b"\0", ErrorCode.INVALID_REQUEST),
+    ],
+)
+def test_what_is_not_forwarded_is_refused_with_what_a_broker_of_kafkas_can_act_on(
+    start: bytes, code: ErrorCode
+) -> None:
+    async def main() -> None:
+        broker, client = cast(Any, plane()), Client("127.0.0.1", 0, "CONTROLLER")
+        frame = memoryview(start + b"\0\0\0\x07" if len(start) > 1 else start)
+        with pytest.raises(Rejected) as refused:
+            await dispatch.answer_forwarded(broker, client, frame)
+        assert refused.value.code is code
 
     run(main)
 
@@ -323,7 +347,7 @@ def test_damaged_requests_are_answered_or_end_the_connection(key: int, caplog: p
 
 
 def some_request(p: DataPlane, key: int) -> Any:
-    module = importlib.import_module(f"server.wire.messages.{APIS[key][0]}")
+    module = importlib.import_module(f"server.wire.messages.{ALL[key][0]}")
     requests = {
         0: produce("a", p.batch(b"x")),
         1: fetch("a", wait_ms=1, session_epoch=0),
@@ -334,4 +358,4 @@ def some_request(p: DataPlane, key: int) -> Any:
         35: DescribeLogDirsRequest([DescribableLogDirTopic("a", [0])]),
         61: DescribeProducersRequest([TopicRequest("a", [0])]),
     }
-    return requests.get(key) or getattr(module, f"{APIS[key][1]}Request")()
+    return requests.get(key) or getattr(module, f"{ALL[key][1]}Request")()

@@ -71,13 +71,13 @@ def test_a_cluster_lives_from_up_to_wipe(home: Home) -> None:
     assert home.node()["pid"] == first["pid"]
 
     assert home("pause", "0")[0] == "Node 0 paused.\n"
-    until(lambda: home.node()["state"] == "paused", 30, "the pause")
+    assert home.node()["state"] == "paused"
     assert home("resume", "0")[0] == "Node 0 goes on.\n"
-    until(lambda: home.node()["state"] == "running", 30, "the end of the pause")
+    until(lambda: home.node()["state"] == "running", 30, "an answer")
 
     assert home("kill", "0")[0] == "Node 0 killed.\n"
-    assert home.node()["state"] == "dead"
-    assert home("kill", "0")[1:] == ("Node 0 does not run: it is dead.\n", 1)
+    assert home.node()["state"] == "crashed"
+    assert home("kill", "0")[1:] == ("Node 0 does not run: it is crashed.\n", 1)
     assert home("start", "0")[0] == "Node 0 is up.\n"
     assert home.node()["pid"] != first["pid"]
 
@@ -93,9 +93,87 @@ def test_a_cluster_lives_from_up_to_wipe(home: Home) -> None:
     assert home("status")[1].splitlines()[0] == f"There is no cluster in {home.default}."
 
 
+def test_status_says_what_the_cluster_says(home: Home) -> None:
+    home.up()
+    told = home.node()
+    assert (told["leaders"], told["underReplicated"], told["activeController"]) == (0, 0, True)
+    home("pause", "0")
+    out, err, code = home("status")
+    assert (err, code) == ("", 0)
+    assert "no active controller is known; no broker tells about partitions\n" in out
+    told = home.node()
+    assert (told["state"], told["leaders"], told["underReplicated"], told["activeController"]) == (
+        "paused",
+        None,
+        None,
+        False,
+    )
+
+
+def test_controllers_may_be_nodes_of_their_own(home: Home) -> None:
+    _, err, code = home("up", "--port", "0", "--controllers", "1")
+    assert (err, code) == ("", 0)
+    try:
+        told = json.loads(home("status", "--output", "json")[0])
+        assert [(node["roles"], node["state"], node["activeController"]) for node in told["nodes"]] == [
+            (["broker"], "running", False),
+            (["controller"], "running", True),
+        ]
+        assert home("stop", "0")[2] == 0
+        assert "* active controller: 1; no broker tells about partitions\n" in home("status")[0]
+    finally:
+        home("kill", "1")
+
+
+def test_ctrl_c_stops_what_up_has_started(home: Home) -> None:
+    """A node that is paused before it answers keeps `up` waiting."""
+    home.up()
+    home("down")
+    starting = subprocess.Popen(
+        [sys.executable, "-m", "kcli", "cluster", "up"],
+        env={**os.environ, "XDG_STATE_HOME": str(home.folder)},
+        stderr=subprocess.PIPE,
+    )
+    try:
+        account = home.default / "node-0" / "process"
+        until(account.exists, 30, "the start")
+        os.kill(int(account.read_text().split()[0]), signal.SIGSTOP)
+        starting.send_signal(signal.SIGINT)
+        _, err = starting.communicate(timeout=60)
+        assert (err, starting.returncode) == (b"", 130)
+        assert not account.exists()
+        assert home.node()["state"] == "stopped"
+    finally:
+        starting.kill()
+        starting.wait()
+
+
+def test_a_folder_that_is_broken_is_told(home: Home) -> None:
+    home.up()
+    home("down")
+    (home.default / "node-0" / "server.properties").write_text("process.roles=broker\n")
+    out, err, code = home("up")
+    assert (out, code) == ("", 1)
+    assert err.splitlines() == [
+        f"{home.default / 'node-0' / 'server.properties'} is not what kcli cluster wrote: listeners is missing",
+        "Put it right by hand, or remove the cluster's folder and make it anew.",
+    ]
+
+
+def test_a_cluster_that_is_not_whole_is_told(home: Home) -> None:
+    os.makedirs(home.default / "node-0" / "data")
+    out, err, code = home("up")
+    assert (out, code) == ("", 1)
+    assert err.splitlines() == [
+        f"{home.default / 'node-0' / 'server.properties'} is missing: the cluster is not whole.",
+        f"Put it back, or remove {home.default} and make the cluster anew.",
+    ]
+
+
 def test_a_paused_node_can_be_stopped(home: Home) -> None:
     home.up()
     home("pause", "0")
+    assert home.up().splitlines()[0] == "The cluster is up already: 1 node. Paused: 0 (kcli cluster resume NODE)."
     assert home("stop", "0")[0] == "Node 0 stopped.\n"
 
 
@@ -135,7 +213,7 @@ def test_a_node_that_cannot_start_says_why(home: Home) -> None:
     assert lines[0] == "Node 0 ended while it started."
     assert "is not formatted" in lines[-2] or "meta.properties" in lines[-2]
     assert lines[-1] == f"Its log: {home.default / 'node-0' / 'server.log'}"
-    assert home.node()["state"] == "dead"
+    assert home.node()["state"] == "crashed"
 
 
 @pytest.mark.parametrize("offset", [0, 10_000])
@@ -149,7 +227,7 @@ def test_a_port_in_use_is_told_before_anything_is_written(offset: int, home: Hom
         assert home.node()["controllerPort"] not in (port + offset, None)
         return
     assert (out, code) == ("", 1)
-    assert err.startswith(f"Port {port} is in use by process {os.getpid()} ({sys.executable}")
+    assert err.startswith(f"Port {port} is in use by process {os.getpid()} (")
     assert not home.default.exists()
 
 
@@ -190,9 +268,9 @@ def test_another_process_under_an_old_pid_is_left_alone(home: Home) -> None:
     home("down")
     with subprocess.Popen(["sleep", "60"]) as somebody:
         (home.default / "node-0" / "process").write_text(f"{somebody.pid} 1\n")
-        assert home.node()["state"] == "dead"
+        assert home.node()["state"] == "crashed"
         for action in ("kill", "pause", "resume"):
-            assert home(action, "0")[1:] == ("Node 0 does not run: it is dead.\n", 1)
+            assert home(action, "0")[1:] == ("Node 0 does not run: it is crashed.\n", 1)
         assert home("stop", "0")[0] == "Node 0 does not run.\n"
         assert somebody.poll() is None
         somebody.kill()
@@ -200,7 +278,7 @@ def test_another_process_under_an_old_pid_is_left_alone(home: Home) -> None:
 
 def test_unknown_nodes_are_told(home: Home) -> None:
     home.up()
-    assert home("kill", "7")[1:] == ("The cluster has no node 7: it has 0.\n", 1)
+    assert home("kill", "7")[1:] == ("The cluster has no node 7: it has 0.\nSee: kcli cluster status\n", 1)
 
 
 def test_logs_are_followed_until_nobody_reads(home: Home, tmp_path: Path) -> None:
@@ -251,9 +329,23 @@ def test_kafkas_own_sub_commands(line: str, first: str, asked: str, tmp_path: Pa
     jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(out))
 
 
+def test_a_broker_is_forgotten(tmp_path: Path) -> None:
+    world = Told()
+    world.brokers[2] = Broker(2, "localhost", 9094)
+    out, err, code = run(["cluster", "unregister", "--id", "2"], world, tmp_path)
+    assert (out, err, code) == ("Broker 2 is no longer registered.\n", "", 0)
+    out, err, code = run(["cluster", "unregister", "--id", "2"], world, tmp_path)
+    assert (out, err, code) == ("", "Broker ID 2 is not currently registered\n", 1)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        ("unregister -b a:1", "argument --id/-i is required"),
+        (
+            "unregister -b a:1 --id one",
+            "argument --id/-i: could not convert 'one' to Integer (For input string: \"one\")",
+        ),
         (
             "list-endpoints -C a:1 --include-fenced-brokers",
             "The option --include-fenced-brokers is only supported with --bootstrap-server option",

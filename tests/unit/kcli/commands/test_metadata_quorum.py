@@ -1,6 +1,7 @@
 """kcli metadata-quorum beyond its record: where its options may stand, what it refuses, data for machines."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import jsonschema
@@ -12,6 +13,8 @@ from tests.support import world as worlds
 from tests.support.world import World
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "schemas/output/metadata-quorum.schema.json").read_text())
+DIRECTORY = "JEXY6aqzQY-32P5TStzaFg"
+VOTER_NOT_FOUND = 127
 QUORUM = Quorum(
     0,
     2,
@@ -26,10 +29,19 @@ class Controllers(World):
     def __init__(self, quorum: Quorum = QUORUM) -> None:
         super().__init__()
         self.quorum = quorum
+        self.changes: list[object] = []
         self.brokers = {0: Broker(0, "localhost", 9092)}
 
     def describe_quorum(self) -> Quorum:
         return self.quorum
+
+    def add_raft_voter(self, node: int, directory_id: str, endpoints: Sequence[tuple[str, str, int]]) -> None:
+        super().add_raft_voter(node, directory_id, endpoints)
+        self.changes.append(("add", node, directory_id, tuple(endpoints)))
+
+    def remove_raft_voter(self, node: int, directory_id: str) -> None:
+        super().remove_raft_voter(node, directory_id)
+        self.changes.append(("remove", node, directory_id))
 
 
 @pytest.fixture
@@ -38,8 +50,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(home: Path, *line: str, quorum: Quorum = QUORUM) -> tuple[str, str, int]:
-    return worlds.run(["metadata-quorum", *line], Controllers(quorum), home)
+def run(home: Path, *line: str, quorum: Quorum = QUORUM, world: Controllers | None = None) -> tuple[str, str, int]:
+    return worlds.run(["metadata-quorum", *line], world or Controllers(quorum), home)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +60,7 @@ def run(home: Path, *line: str, quorum: Quorum = QUORUM) -> tuple[str, str, int]
         "describe --status",
         "describe --replication",
         "remove-controller -i 2 -d AAAAAAAAAAAAAAAAAAAAAA --dry-run",
+        "remove-controller -i 2 -d AAAAAAAAAAAAAAAAAAAAAA",
     ],
 )
 def test_data_keeps_to_its_schema(line: str, home: Path) -> None:
@@ -104,7 +117,6 @@ def test_client_settings_of_both_places_count(home: Path) -> None:
         ("-b a:1 -c none describe --status", "Properties file none does not exists!"),
         ("-b a:1", "too few arguments"),
         ("remove-controller -i 2", "argument --controller-directory-id/-d is required"),
-        ("remove-controller -i 2 -d AAAAAAAAAAAAAAAAAAAAAA", "kcli metadata-quorum remove-controller is not built yet"),
         ("describe --status --nothing", "unrecognized arguments: '--nothing'"),
     ],
 )
@@ -119,14 +131,40 @@ def test_a_quorum_without_a_leader_is_told(home: Path) -> None:
     assert (out, err.splitlines()[0], code) == ("", "The quorum has no leader now.", 1)
 
 
-def test_a_controller_is_described_from_its_files(home: Path) -> None:
+def formatted(home: Path) -> None:
     (home / "data").mkdir()
-    (home / "data" / "meta.properties").write_text(
-        "version=1\nnode.id=9\ncluster.id=c\ndirectory.id=JEXY6aqzQY-32P5TStzaFg\n"
-    )
+    (home / "data" / "meta.properties").write_text(f"version=1\nnode.id=9\ncluster.id=c\ndirectory.id={DIRECTORY}\n")
     (home / "node.properties").write_text(
         "node.id=9\nprocess.roles=controller\nlog.dirs=data\ncontroller.listener.names=C\nlisteners=C://:1\n"
     )
+
+
+def test_a_controller_is_added_and_removed(home: Path) -> None:
+    formatted(home)
+    world = Controllers()
+    assert run(home, "-c", "node.properties", "add-controller", world=world) == (
+        f"Added controller 9 with directory id {DIRECTORY} and endpoints: C://localhost:1\n",
+        "",
+        0,
+    )
+    assert run(home, "remove-controller", "-i", "9", "-d", DIRECTORY, world=world) == (
+        f"Removed  KRaft controller 9 with directory id {DIRECTORY}\n",
+        "",
+        0,
+    )
+    assert world.changes == [("add", 9, DIRECTORY, (("C", "localhost", 1),)), ("remove", 9, DIRECTORY)]
+
+
+def test_a_refusal_of_the_quorum_comes_with_what_to_do(home: Path) -> None:
+    world = Controllers()
+    world.refusals["remove_raft_voter"] = VOTER_NOT_FOUND
+    out, err, code = run(home, "remove-controller", "-i", "9", "-d", DIRECTORY, world=world)
+    assert (out, code) == ("", 1)
+    assert err.splitlines()[1:] == ["kcli metadata-quorum describe --status tells ids and directories of the voters."]
+
+
+def test_a_controller_is_described_from_its_files(home: Path) -> None:
+    formatted(home)
     out, err, code = run(home, "-c", "node.properties", "add-controller", "--dry-run", "--output", "json")
     assert (err, code) == ("", 0)
     told = json.loads(out)

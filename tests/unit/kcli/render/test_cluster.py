@@ -8,19 +8,43 @@ from kcli.render import cluster as render
 NODE = LocalNode(0, ("broker", "controller"), 9092, 19092)
 BESIDE = LocalNode(1, ("broker",), 9093, None)
 ROWS = [
-    render.Row(NODE, "running", "/c/node-0", 29486, 33 << 20, 343_000),
+    render.Row(NODE, "running", "/c/node-0", 29486, 33 << 20, 343_000, 3, 1, active=True),
     render.Row(BESIDE, "stopped", "/c/node-1"),
 ]
 
 
 def test_status_is_a_table_with_dashes_for_what_there_is_not() -> None:
-    assert [line.split() for line in render.status(ROWS, "/c", "localhost:9092").splitlines()] == [
-        ["NODE", "ROLES", "STATE", "PID", "PORT", "CONTROLLER", "RSS", "UPTIME"],
-        ["0", "broker,controller", "running", "29486", "9092", "19092", "33", "MB", "5", "min", "43", "s"],
-        ["1", "broker", "stopped", "-", "9093", "-", "-", "-"],
+    told = render.status(ROWS, "/c", "localhost:9092", render.summary(0, 4, 1, 0, 1))
+    assert [line.split() for line in told.splitlines()] == [
+        [
+            *("NODE", "ROLES", "STATE", "PID", "PORT", "CONTROLLER", "RSS", "UPTIME"),
+            *("LEADERS", "UNDER-REPLICATED"),
+        ],
+        ["0*", "broker,controller", "running", "29486", "9092", "19092", "33", "MB", "5", "min", "43", "s", "3", "1"],
+        ["1", "broker", "stopped", "-", "9093", "-", "-", "-", "-", "-"],
         [],
+        ["*", "active", "controller:", "0;", "partitions", "4,", "under-replicated", "1,", "without", "leader", "0"],
         ["brokers", "localhost:9092,", "files", "/c"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("active", "partitions", "running", "words"),
+    [
+        (None, None, 0, "No node runs: kcli cluster up starts them.\n"),
+        (None, None, 2, "no active controller is known; no broker tells about partitions\n"),
+        (
+            None,
+            4,
+            2,
+            "no active controller is known; partitions 4, under-replicated 1, without leader 2\n",
+        ),
+    ],
+)
+def test_what_is_not_known_of_a_cluster_is_said(
+    active: int | None, partitions: int | None, running: int, words: str
+) -> None:
+    assert render.summary(active, partitions, 1, 2, running) == words
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from server.wire.messages.fetch import (
     FetchRequest,
     FetchResponse,
     FetchTopic,
-    LeaderIdAndEpoch,
     NodeEndpoint,
     PartitionData,
     ReplicaState,
@@ -201,20 +200,6 @@ def test_an_error_is_told_at_once() -> None:
             ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
         ]
         assert p.clock.now_ms() == 0
-
-    run(main)
-
-
-def test_losing_the_leadership_ends_a_poll_and_names_the_next_leader() -> None:
-    async def main() -> None:
-        p = plane(a=1)
-        asked = p.start(request(want()), 16)
-        await asyncio.sleep(0.1)
-        p.publish(p.registration("a", 0, leader=2, epoch=5, replicas=(1, 2), isr=(1, 2), partition_epoch=1))
-        answered = await asked
-        assert row(answered).error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
-        assert row(answered).current_leader == LeaderIdAndEpoch(2, 5)
-        assert p.clock.now_ms() == 100
 
     run(main)
 

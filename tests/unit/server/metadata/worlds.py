@@ -6,20 +6,32 @@ from random import Random
 from uuid import UUID
 
 from server.metadata import bootstrap
-from server.metadata.controller import brokers, configs, partitions, producer_ids, topics
+from server.metadata.controller import (
+    brokers,
+    configs,
+    elect_leaders,
+    isr,
+    partitions,
+    producer_ids,
+    reassignments,
+    topics,
+)
 from server.metadata.controller.decision import Decision
 from server.metadata.delta import Delta
 from server.metadata.image import Image
 from server.metadata.records import ClientQuotaRecord, NoOpRecord, QuotaEntity, Record
 from server.model.errors import Rejected
+from server.model.features import TAKEN
 from server.model.ids import BrokerEpoch, NodeId, TopicId
 from server.model.settings.kinds import ResourceType
+from server.wire.messages import alter_partition, alter_partition_reassignments
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from server.wire.messages.broker_heartbeat import BrokerHeartbeatRequest
 from server.wire.messages.broker_registration import BrokerRegistrationRequest, Feature, Listener
 from server.wire.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
 from server.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from server.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from server.wire.messages.elect_leaders import ElectLeadersRequest
 from server.wire.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -55,7 +67,7 @@ class World:
 
     def step(self) -> None:
         """Decide something; a refusal is an answer like another."""
-        with suppress(Rejected):
+        with suppress(Rejected, IndexError):  # IndexError: there is nothing yet to choose from
             self.append(self.rng.choice(STEPS)(self).records)
 
     def uuid(self) -> UUID:
@@ -70,7 +82,7 @@ class World:
             CLUSTER,
             self.uuid(),
             [Listener("PLAINTEXT", "localhost", 9092 + broker_id, 0)],
-            [Feature("metadata.version", 7, 30), Feature("eligible.leader.replicas.version", 0, 1)],
+            [Feature(name, *levels) for name, levels in TAKEN.items()],
             self.rng.choice([None, "a", "b"]) if broker is None else rack,
             log_dirs=known.directories if known and self.rng.random() < 0.9 else [self.uuid() for _ in range(dirs)],
             previous_broker_epoch=previous,
@@ -129,6 +141,39 @@ class World:
         wanted = CreatePartitionsTopic(self.topic(), self.rng.randrange(1, 6), None)
         return partitions.grow(self.image, CreatePartitionsRequest([wanted]), self.rng.randrange)
 
+    def elect(self) -> Decision[object]:
+        return elect_leaders.elect(self.image, self.static, ElectLeadersRequest(self.rng.randrange(2), None))
+
+    def reassign(self) -> Decision[object]:
+        """Move a partition to some brokers, or cancel its move."""
+        topic = self.rng.choice([*self.image.topics.values()])
+        index = self.rng.choice([*topic.partitions])
+        known = sorted(self.image.brokers)
+        wanted = self.rng.sample(known, self.rng.randint(1, len(known))) if self.rng.random() < 0.7 else None
+        row = alter_partition_reassignments.ReassignablePartition(index, wanted)
+        request = alter_partition_reassignments.AlterPartitionReassignmentsRequest(
+            topics=[alter_partition_reassignments.ReassignableTopic(topic.name, [row])]
+        )
+        return reassignments.alter(self.image, self.static, request)
+
+    def catch_up(self) -> Decision[object]:
+        """A leader proposes an ISR: some replicas caught up, some fell behind."""
+        led = [each for each in self.image.all_partitions() if each[2].leader >= 0]
+        topic, index, partition = self.rng.choice(led)
+        members = [each for each in partition.replicas if self.rng.random() < 0.7 and each != partition.leader]
+        row = alter_partition.RequestPartitionData(
+            index,
+            partition.leader_epoch,
+            [partition.leader, *members],
+            partition_epoch=partition.partition_epoch,
+        )
+        request = alter_partition.AlterPartitionRequest(
+            partition.leader,
+            self.image.brokers[partition.leader].epoch,
+            [alter_partition.RequestTopicData(topic.topic_id, [row])],
+        )
+        return isr.alter(self.image, self.static, request)
+
     def alter(self) -> Decision[object]:
         kind, name, key, value = self.rng.choice(
             [
@@ -175,6 +220,12 @@ STEPS: tuple[Callable[[World], Decision[object]], ...] = (
     World.create,
     World.delete,
     World.grow,
+    World.elect,
+    World.reassign,
+    World.reassign,
+    World.catch_up,
+    World.catch_up,
+    World.catch_up,
     World.alter,
     World.allocate,
     World.fence,

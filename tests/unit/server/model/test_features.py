@@ -62,3 +62,10 @@ def test_what_is_supported_is_built() -> None:
         "kraft.version": (0, 1),
         "eligible.leader.replicas.version": (0, 1),
     }
+
+
+def test_this_server_registers_with_every_feature_that_a_new_cluster_has_on() -> None:
+    """Kafka's controller takes no broker that leaves one out."""
+    on = features.defaults(LATEST_METADATA_VERSION)
+    assert {name: features.TAKEN[name][1] for name in on} == on
+    assert all(features.TAKEN[name] == levels for name, levels in features.SUPPORTED.items())

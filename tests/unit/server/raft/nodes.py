@@ -106,6 +106,13 @@ def grant(request: VoteRequest, epoch: int | None = None) -> Answered:
 def elected(voters: int = 3, *, log: LogView | None = None, kraft_version: int = 0, epoch: int = 0) -> Quorum:
     """Node 1, leading the epoch after `epoch` since ELECTION_MS, with the first record of its epoch flushed."""
     quorum = node(1, voters, log=log, kraft_version=kraft_version, persisted=state(epoch))
+    lead(quorum)
+    return quorum
+
+
+def lead(quorum: Quorum) -> None:
+    """Have a node that is not started yet elected at ELECTION_MS."""
+    voters = len(quorum.voters)
     effects = quorum.step(Started(), 0)
     if voters > 1:
         effects = quorum.step(Ticked(), ELECTION_MS)
@@ -114,7 +121,6 @@ def elected(voters: int = 3, *, log: LogView | None = None, kraft_version: int =
                 effects = quorum.step(grant(request), ELECTION_MS)
     assert quorum.is_leader
     quorum.step(Flushed(quorum.log.end_offset), ELECTION_MS)
-    return quorum
 
 
 def fetch(quorum: Quorum, replica: int, offset: int, last_epoch: int, wait_ms: int = 0, hw: int = 0) -> FetchRequest:

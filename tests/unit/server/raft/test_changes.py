@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from server.model.errors import ErrorCode
-from server.model.ids import UNASSIGNED_DIR, RaftEpoch
+from server.model.ids import UNASSIGNED_DIR, NodeId, RaftEpoch, uuid_text
 from server.raft.effects import Answer, AppendControl, Effect
-from server.raft.events import Answered, Asked, Flushed, Resign, Ticked, Unanswered
+from server.raft.events import Answered, Asked, Flushed, Resign, Ticked, Unanswered, Upgrade
 from server.raft.quorum import Quorum
 from server.raft.rpc import (
     AddVoterRequest,
@@ -19,9 +19,23 @@ from server.raft.rpc import (
     SupportResponse,
     UpdateVoterRequest,
 )
-from server.raft.voters import Endpoint
+from server.raft.voters import Endpoint, ReplicaKey, VoterHistory, VoterSet
 from server.records import control
-from tests.unit.server.raft.nodes import ELECTION_MS, NONE, elected, fetch, key, of, peer, sent, started, state, voter
+from tests.unit.server.raft.nodes import (
+    ELECTION_MS,
+    NONE,
+    elected,
+    fetch,
+    key,
+    lead,
+    log_of,
+    of,
+    peer,
+    sent,
+    started,
+    state,
+    voter,
+)
 
 NOW = ELECTION_MS
 TIMEOUT_MS = 5000
@@ -224,3 +238,70 @@ def test_a_removed_voter_is_an_observer_from_then_on() -> None:
     said = one.describe(NOW)
     assert said is not None
     assert ([row.id for row in said.voters], [row.id for row in said.observers]) == ([1, 2], [3])
+
+
+def tell(one: Quorum, *nodes: int) -> None:
+    for node in nodes:
+        assert codes(one, UpdateVoterRequest(one.epoch, voter(node))) == [NONE]
+
+
+def configured() -> Quorum:
+    """Node 1 leads three voters that are known by their ids alone."""
+    history = VoterHistory(VoterSet(replace(voter(n), key=ReplicaKey(NodeId(n))) for n in (1, 2, 3)))
+    one = Quorum(key(1), state(0), log_of(), history, jitter=lambda stop: 0, endpoints=voter(1).endpoints)
+    lead(one)
+    holds(one, 2)
+    return one
+
+
+def test_the_voters_go_into_the_log_once_all_have_told_their_directories() -> None:
+    one = configured()
+    refusal = "Invalid upgrade of kraft.version to 1 because not all of the voters support it"
+    assert one.upgrade_refusal(1) == refusal
+    tell(one, 2)
+    assert one.upgrade_refusal(1) == refusal
+    tell(one, 3)
+    assert one.upgrade_refusal(1) is None
+    (append,) = of(one.step(Upgrade(1), NOW), AppendControl)
+    assert append.controls == (control.KRaftVersion(1), VoterSet(map(voter, (1, 2, 3))).record())
+    assert (one.history.kraft_version, one.voters) == (1, VoterSet(map(voter, (1, 2, 3))))
+
+
+def test_what_configured_voters_told_does_not_shut_out_another_disk_of_theirs() -> None:
+    one = configured()
+    tell(one, 2)
+    assert key(2)._replace(directory_id=key(9).directory_id) in one.voters
+
+
+def test_a_later_leader_has_to_be_told_again() -> None:
+    one = configured()
+    tell(one, 2, 3)
+    one.step(Resign(), NOW)
+    assert one.upgrade_refusal(1) == "Upgrade kraft version failed because the replica is not the current leader"
+
+
+def test_versions_are_not_raised_while_a_change_is_under_way() -> None:
+    one = leader()
+    one.step(Asked("remove", RemoveVoterRequest(key(3))), NOW)
+    assert one.upgrade_refusal(2) == "Invalid concurrent upgrade of kraft.version from version 1 to 2"
+
+
+def test_refusals_say_what_kafka_says() -> None:
+    def said(one: Quorum, request: Request) -> str | None:
+        (answer,) = answers(one.step(Asked("change", request), NOW))
+        return answer.message
+
+    nobody = key(3)._replace(directory_id=UNASSIGNED_DIR)
+    named = [f"ReplicaKey(id={n}, directoryId={uuid_text(key(n).directory_id)})" for n in range(5)]
+    assert said(leader(kraft_version=0), RemoveVoterRequest(nobody)) == (
+        "Remove voter request didn't include a valid voter"
+    )
+    assert said(leader(kraft_version=0), ADD_4) == (
+        "Cluster doesn't support adding voter because the kraft.version feature is 0"
+    )
+    assert said(leader(), RemoveVoterRequest(key(4))) == (
+        f"Cannot remove voter {named[4]} from the set of voters [{', '.join(named[1:4])}]"
+    )
+    assert said(leader(), AddVoterRequest(voter(3), TIMEOUT_MS)) == (
+        f"The voter id for {named[3]} is already part of the set of voters [{', '.join(named[1:4])}]."
+    )

@@ -53,7 +53,7 @@ def refusing(request: VoteRequest, leader: int | None = None) -> Answered:
 
 def test_a_quorum_of_one_leads_at_once() -> None:
     alone = node(1, 1)
-    change = control.LeaderChange(1, (control.VoterId(*key(1)),), (control.VoterId(*key(1)),))
+    change = control.LeaderChange(1, (control.VoterId(1),), (control.VoterId(1),))
     assert alone.step(Started(), 0) == (
         Follow(None, RaftEpoch(1)),
         Persist(state(1, leader=1)),
@@ -329,6 +329,8 @@ def test_voters_of_a_bootstrap_snapshot_are_brought_into_the_log() -> None:
     alone = node(1, 1, kraft_version=1)
     (append,) = of(alone.step(Started(), 0), AppendControl)
     assert [type(record) for record in append.controls] == [control.LeaderChange, control.KRaftVersion, control.Voters]
+    # Kafka reads no other version, whatever the kraft.version is.
+    assert append.controls[0] == control.LeaderChange(1, (control.VoterId(1),), (control.VoterId(1),), version=0)
     assert (alone.history.latest_offset, alone.history.kraft_version, alone.log.end_offset) == (2, 1, 3)
     alone.step(Flushed(3), 1)
     alone.step(Resign(), 2)

@@ -6,6 +6,7 @@ from server.metadata import records as r
 from server.metadata.controller import brokers
 from server.metadata.image import RECOVERING, Image
 from server.model.errors import ErrorCode, Rejected
+from server.model.features import TAKEN
 from server.model.ids import NO_LEADER, BrokerEpoch, DirectoryId, LeaderEpoch, NodeId, TopicId
 from server.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from server.wire.messages.broker_registration import BrokerRegistrationRequest, Feature, Listener
@@ -22,7 +23,7 @@ def request(broker: int = 1, incarnation: int = 9, **changes: object) -> BrokerR
     fields: dict[str, object] = {
         "cluster_id": CLUSTER,
         "listeners": [Listener("PLAINTEXT", "localhost", 9092, 0)],
-        "features": [Feature("metadata.version", 7, 30), Feature("eligible.leader.replicas.version", 0, 1)],
+        "features": [Feature(name, *levels) for name, levels in TAKEN.items()],
         "rack": None,
         "log_dirs": [DIR],
         **changes,
@@ -75,10 +76,7 @@ def test_a_broker_is_registered_fenced_with_a_new_epoch() -> None:
             UUID(int=9),
             BrokerEpoch(9),
             (r.EndPoint("PLAINTEXT", "localhost", 9092, 0),),
-            (
-                r.FeatureRange("metadata.version", 7, 30),
-                r.FeatureRange("eligible.leader.replicas.version", 0, 1),
-            ),
+            tuple(r.FeatureRange(name, *levels) for name, levels in TAKEN.items()),
             "r",
             True,
             False,
@@ -125,6 +123,12 @@ def test_another_incarnation_need_not_wait_for_one_that_shuts_down() -> None:
             ErrorCode.UNSUPPORTED_VERSION,
             "Unable to register because the broker does not support finalized version 30 of metadata.version. The "
             "broker wants a version between 7 and 29, inclusive.",
+        ),
+        (
+            request(features=[Feature(name, *levels) for name, levels in TAKEN.items() if name != "group.version"]),
+            ErrorCode.UNSUPPORTED_VERSION,
+            "Unable to register because the broker does not support finalized version 1 of group.version. The broker "
+            "wants a version between 0 and 0, inclusive.",
         ),
         (
             request(features=[]),

@@ -106,6 +106,30 @@ def test_the_last_known_leader_leads_again_when_nobody_is_eligible() -> None:
     assert decide(before, (), rules(B)) is None
 
 
+def test_where_logs_are_compared_the_last_known_leader_waits_for_that() -> None:
+    before = partition(isr=(), leader=NO_LEADER, last_known_elr=(A,))
+    assert decide(before, (), rules(A, B, C, compares=True)) is None
+    assert decide(before, (), rules(A, B, C, compares=True, longest=C)) == changed(
+        isr=(C,), leader=C, last_known_elr=(), leader_recovery_state=RECOVERING
+    )
+    assert decide(before, (), rules(A, B, compares=True, longest=C)) is None
+
+
+def test_where_unclean_election_is_allowed_nothing_is_compared() -> None:
+    before = partition(isr=(), leader=NO_LEADER, last_known_elr=(B,))
+    by = rules(A, B, compares=True, election=Election.UNCLEAN)
+    record = decide(before, (), by)
+    assert record is not None
+    assert record.leader == B
+
+
+def test_a_single_replica_has_nobody_to_be_compared_with() -> None:
+    before = Partition((A,), (), NO_LEADER, LeaderEpoch(3), 7, (DIR,), last_known_elr=(A,))
+    record = decide(before, (), rules(A, compares=True))
+    assert record is not None
+    assert record.leader == A
+
+
 def test_anybody_leads_where_unclean_election_is_allowed() -> None:
     before = partition(isr=(), leader=NO_LEADER, elr=(A,), last_known_elr=(A,))
     by = rules(C, election=Election.UNCLEAN)

@@ -1,10 +1,13 @@
 """Refusals are those that features.record shows of Apache Kafka 4.3.1."""
 
+from dataclasses import replace
+
 import pytest
 
 from server.metadata import records as r
 from server.metadata.controller import features
-from server.metadata.controller.features import Upgrade
+from server.metadata.controller.decision import Decision
+from server.metadata.controller.features import Quorum, Upgrade
 from server.model.errors import ErrorCode
 from server.model.ids import NodeId
 from server.model.settings.kinds import ResourceType
@@ -13,6 +16,7 @@ from tests.unit.server.metadata.worlds import World
 
 UP, DOWN, UNSAFE = Upgrade.UPGRADE, Upgrade.SAFE_DOWNGRADE, Upgrade.UNSAFE_DOWNGRADE
 METADATA, ELR, KRAFT = "metadata.version", "eligible.leader.replicas.version", "kraft.version"
+STATIC = Quorum(0, lambda level: "not all of them")
 
 
 def update(world: World, *rows: tuple[str, int, int], dry: bool = False) -> UpdateFeaturesResponse:
@@ -20,7 +24,7 @@ def update(world: World, *rows: tuple[str, int, int], dry: bool = False) -> Upda
         feature_updates=[FeatureUpdateKey(name, level, upgrade_type=kind) for name, level, kind in rows],
         validate_only=dry,
     )
-    decision = features.update(world.image, world.static, request, node_id=NodeId(0), kraft_version=0)
+    decision = features.update(world.image, world.static, request, node_id=NodeId(0), quorum=STATIC)
     world.append(decision.records)
     return decision.response
 
@@ -49,7 +53,7 @@ def test_an_old_request_says_downgrade_in_its_own_way() -> None:
     world = World(0)
     row = FeatureUpdateKey(ELR, 0, allow_downgrade=True)
     request = UpdateFeaturesRequest(feature_updates=[row])
-    decision = features.update(world.image, {}, request, node_id=NodeId(0), kraft_version=0)
+    decision = features.update(world.image, {}, request, node_id=NodeId(0), quorum=STATIC)
     assert decision.records == (r.FeatureLevelRecord(ELR, 0),)
 
 
@@ -92,6 +96,7 @@ def test_eligible_leader_replicas_start_with_one_number_for_all_brokers() -> Non
             f"Invalid update version 1 for feature {ELR}. The controller does not support the given upgrade type.",
         ),
         ((KRAFT, 1, DOWN), f"Invalid update version 1 for feature {KRAFT}. Can't downgrade to a newer version."),
+        ((KRAFT, 1, UP), "not all of them"),
         (
             (METADATA, 27, DOWN),
             "Unsupported metadata.version downgrade from 30 to 27. Refusing to perform the requested downgrade because "
@@ -147,3 +152,16 @@ def test_every_node_must_know_the_level() -> None:
     assert "Controller 2 only supports versions 0-0" in (update(world, (ELR, 1, UP)).error_message or "")
     world.append((r.RegisterControllerRecord(NodeId(2), features=(r.FeatureRange(ELR, 0, 1),)),))
     assert update(world, (ELR, 1, UP)) == done()
+
+
+def test_the_quorum_raises_its_own_level_once_all_is_granted() -> None:
+    """kraft.version is no part of the metadata: its level is a record of the quorum's own."""
+    world = World(0)
+    ready = Quorum(0, lambda level: None)
+    request = UpdateFeaturesRequest(feature_updates=[FeatureUpdateKey(KRAFT, 1), FeatureUpdateKey(ELR, 1)])
+    decision = features.update(world.image, {}, request, node_id=NodeId(0), quorum=ready)
+    assert decision == Decision((), done())
+    assert features.raised(request, decision.response, ready) == 1
+    assert features.raised(replace(request, validate_only=True), decision.response, ready) is None
+    assert features.raised(request, UpdateFeaturesResponse(error_code=1), ready) is None
+    assert features.raised(request, decision.response, Quorum(1, lambda level: None)) is None

@@ -1,0 +1,127 @@
+"""What a Fetch reads: one look at all its partitions, or at one.
+
+Followers say by a look what they hold. Consumers see what is committed; they may be told of a nearer replica, and may
+read from one that follows.
+
+Source: KIP-74 (limits), KIP-98 (isolation), KIP-595 (diverging epochs), KIP-392 (nearer replicas).
+"""
+
+from dataclasses import dataclass, field
+
+from server.broker.broker import Broker
+from server.broker.leaders import leader_to_tell
+from server.broker.partition import Partition
+from server.model.errors import ErrorCode, Rejected
+from server.model.ids import NodeId
+from server.replication.sessions import Plan, Tracked
+from server.wire.messages.fetch import (
+    AbortedTransaction,
+    EpochEndOffset,
+    FetchRequest,
+    LeaderIdAndEpoch,
+    PartitionData,
+)
+
+READ_COMMITTED = 1
+Follower = tuple[NodeId, int, bool]  # its node, its broker epoch, whether it may be in sync
+
+
+@dataclass(slots=True)
+class Reading:
+    """One look at all partitions of a plan: a row for each."""
+
+    rows: list[PartitionData] = field(default_factory=list)
+    partitions: list[Partition] = field(default_factory=list)  # those that may have more later
+    size: int = 0
+    must_answer: bool = False
+
+
+def read_all(
+    broker: Broker,
+    request: FetchRequest,
+    plan: Plan,
+    limit: int,
+    *,
+    by_id: bool,
+    tells: Follower | None,
+    anywhere: bool,
+) -> Reading:
+    """
+    tells     who says by this look what it holds; a second look for the same request says nothing more
+    anywhere  whether it may read from a follower, and be told of a nearer replica
+    """
+    reading = Reading()
+    for tracked in plan.partitions:
+        topic = tracked.topic_id if by_id else tracked.topic
+        try:
+            partition = broker.partition(topic, tracked.want.partition)
+            row = _elsewhere(broker, partition, request.rack_id, tracked) if anywhere and request.rack_id else None
+            if row is None:
+                first, left = reading.size == 0, limit - reading.size
+                row = read_one(partition, request, tracked, left, first, tells, anywhere=anywhere)
+            reading.partitions.append(partition)
+            reading.size += len(row.records or b"")
+            reading.must_answer |= row.diverging_epoch.end_offset >= 0 or row.preferred_read_replica >= 0
+            reading.must_answer |= tells is not None and tracked.lags(row)
+        except Rejected as e:
+            row = PartitionData(tracked.want.partition, e.code, -1, aborted_transactions=None, records=b"")
+            leader = leader_to_tell(broker, topic, tracked.want.partition, e.code)
+            if leader is not None:
+                row.current_leader = LeaderIdAndEpoch(*leader)
+            reading.must_answer = True
+        reading.rows.append(row)
+    return reading
+
+
+def _elsewhere(broker: Broker, partition: Partition, rack: str, tracked: Tracked) -> PartitionData | None:
+    """The answer to a consumer that should rather read from another replica. Raises Rejected."""
+    partition.serving(tracked.want.current_leader_epoch)
+    nearer = broker.nearer(partition, rack, tracked.want.fetch_offset)
+    if nearer is None:
+        return None
+    row = _row(partition, tracked)
+    row.preferred_read_replica = nearer
+    return row
+
+
+def _row(partition: Partition, tracked: Tracked) -> PartitionData:
+    row = PartitionData(tracked.want.partition, aborted_transactions=None, records=b"")
+    row.high_watermark, row.last_stable_offset = partition.hw, partition.lso
+    row.log_start_offset = partition.log_start_offset
+    return row
+
+
+def read_one(
+    partition: Partition,
+    request: FetchRequest,
+    tracked: Tracked,
+    limit: int,
+    first: bool,
+    tells: Follower | None,
+    *,
+    anywhere: bool = False,
+) -> PartitionData:
+    want = tracked.want
+    leader = partition.serving(want.current_leader_epoch) if anywhere else partition.leading(want.current_leader_epoch)
+    if tells is not None and (leader is None or not leader.knows(*tells[:2])):
+        raise Rejected(ErrorCode.UNKNOWN_LEADER_EPOCH)  # it may be a replica by metadata that this leader lacks
+    row = _row(partition, tracked)
+    if want.last_fetched_epoch >= 0:
+        epoch, end = partition.log.epochs.end_offset_for(want.last_fetched_epoch)
+        if epoch < 0:
+            raise Rejected(ErrorCode.OFFSET_OUT_OF_RANGE)
+        if epoch < want.last_fetched_epoch or end < want.fetch_offset:
+            row.diverging_epoch = EpochEndOffset(epoch, end)
+            return row
+    committed = request.isolation_level == READ_COMMITTED
+    stop = partition.leo if request.replica_id >= 0 else row.last_stable_offset if committed else row.high_watermark
+    got = partition.read(want.fetch_offset, max(min(limit, want.partition_max_bytes), 0), stop, minimum_one=first)
+    if tells is not None:
+        replica, epoch, eligible = tells
+        partition.fetched(replica, want.fetch_offset, want.log_start_offset, epoch, eligible=eligible)
+        row.high_watermark = partition.hw
+    row.records = got.data
+    if committed:
+        aborted = partition.log.aborted(want.fetch_offset, got.next_offset)
+        row.aborted_transactions = [AbortedTransaction(txn.producer_id, txn.first_offset) for txn in aborted]
+    return row
