@@ -110,18 +110,25 @@ class Node:
         self._join(cluster_id)
         await self._listen()
         self.lifecycle = Lifecycle(self.broker, self._end_points())
+        self.broker.settled = self.lifecycle.settled
         self._answers_controllers = True
         self.quorum.start()
         if self.config.is_controller:
             await self._or_fatal(self.lifecycle.register_controller())
         if self.config.is_broker:
             await self._or_fatal(self.lifecycle.register_broker())
-            self.logs.load(self.broker.log_settings)
+            await self._or_fatal(self._load())
             self.broker.open_partitions()
+            await self._or_fatal(self.broker.agrees())
             await self._or_fatal(self.lifecycle.unfence())
         self._ready = True
         self._every(TICK_S, self._tick)
         logger.info("node %d is ready: %s", self.config.node_id, ", ".join(map(str, self.addresses)))
+
+    async def _load(self) -> None:
+        """Open the logs, and go on voting meanwhile."""
+        for _ in self.logs.loading(self.broker.log_settings):
+            await asyncio.sleep(0)
 
     def _join(self, cluster_id: str) -> None:
         """Make the controller's side of this node, and its way to the active controller."""

@@ -6,6 +6,7 @@ first controller of a cluster starts from.
 Source: KIP-595, KIP-630, KIP-778, KIP-853.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.broker.quorum import QUORUM_STATE, MetadataQuorum, Node
@@ -47,9 +48,19 @@ class Opened:
 
 
 def open_quorum(
-    config: NodeConfig, cluster_id: str, logs: LogDirs, disk: Disk, network: Network, clock: Clock, rng: Rng, node: Node
+    config: NodeConfig,
+    cluster_id: str,
+    logs: LogDirs,
+    disk: Disk,
+    network: Network,
+    clock: Clock,
+    rng: Rng,
+    node: Node,
+    peers: Callable[[Network, str, int, int, Heard], RaftPeers] = RaftPeers,
 ) -> Opened:
-    """Raises Rejected, OSError: the log cannot be opened; Torn, ValueError: a file beside it cannot be read."""
+    """peers: makes the way to other nodes.
+
+    Raises Rejected, OSError: the log cannot be opened; Torn, ValueError: a file beside it cannot be read."""
     log = logs.open_metadata_log(_settings(config))
     snapshots = Snapshots(disk, log.path)
     snapshots.clear_unfinished()
@@ -87,7 +98,7 @@ def open_quorum(
     )
 
     def connect(heard: Heard) -> RaftPeers:
-        return RaftPeers(network, cluster_id, config.node_id, settings.request_timeout_ms, heard)
+        return peers(network, cluster_id, config.node_id, settings.request_timeout_ms, heard)
 
     return Opened(
         MetadataQuorum(core, log, loader, Snapshotting(snapshots, limits), disk, clock, node, cluster_id, connect),

@@ -3,8 +3,8 @@
 The core decides (server/raft); this does what its effects say, each to its end, in order, before it steps again. What
 is committed is read back from the log, replayed into an image, and published.
 
-An append counts only once it is on disk. The sync is the one thing that leaves the loop: it runs in a thread, and what
-is appended meanwhile shares the next one.
+An append counts only once it is on disk, a leader's and a follower's alike. The sync is the one thing that leaves the
+loop: it runs in a thread, and what is appended meanwhile shares the next one.
 
 `ask` answers what other nodes ask, and `server/broker/raft_peers.py` carries what this one asks them.
 
@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 
 QUORUM_STATE = "quorum-state"
 READ_BYTES = 1 << 20
+# A follower cuts what its leader tells it to, in answer to a fetch, and a fetch waits until all before it is on disk.
+# So no flush ends with news of records that were cut off meanwhile, and whose place others have taken.
+CUT = "the log is not cut while it is being flushed"
 LEAVE_MS = 500  # how long a node that stops waits for the others to take note
 
 
@@ -103,7 +106,6 @@ class MetadataQuorum:
         self._events: deque[events.Event] = deque()
         self._stepping = self._closed = self._flushing = False
         self._known_segments = 0  # whose names are durable
-        self._reign = 0  # how often this node has stopped leading
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -113,6 +115,7 @@ class MetadataQuorum:
 
     def start(self) -> None:
         """Begin; a quorum of one leads when this returns, and its first record waits for the disk."""
+        self.log.flush()  # the core takes what is there for flushed, and a process that was killed may not have done it
         self._step(events.Started())
 
     async def leave(self) -> None:
@@ -171,10 +174,13 @@ class MetadataQuorum:
     def _append(self, data: bytes, epoch: int, timestamp_ms: int) -> int:
         """Write a batch, and have it flushed with what else this turn appends. Returns its last offset."""
         appended = self.log.append(data, epoch, timestamp_ms, origin=Origin.RAFT_LEADER)
+        self._flush_soon()
+        return appended.last_offset
+
+    def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
-        return appended.last_offset
 
     def _flush(self) -> None:
         """Sync what is written: in a thread, except where a new segment's name must be made durable with it."""
@@ -192,21 +198,20 @@ class MetadataQuorum:
         else:
             paths = [self.log.segments.active.log_path]
             syncing = asyncio.get_running_loop().run_in_executor(None, sync_all, self._disk, paths, ())
-            syncing.add_done_callback(partial(self._synced, end, self._reign))
+            syncing.add_done_callback(partial(self._synced, end))
 
-    def _synced(self, end: int, reign: int, syncing: "asyncio.Future[None]") -> None:
+    def _synced(self, end: int, syncing: "asyncio.Future[None]") -> None:
         error = syncing.exception()
         if error is not None:
             self._node.broken(error)
         elif not self._closed:
-            # What was led before may have been cut off since, and something else stand below `end`.
-            self._flushed(end if reign == self._reign else self.log.log_start_offset)
+            self._flushed(end)
 
     def _flushed(self, end: int) -> None:
         """Everything below `end` is on disk; what was appended during the sync shares the next one."""
-        self._flushing = self.log.leo > end and self.core.is_leader  # a follower syncs what it appends itself
-        if self._flushing:
-            asyncio.get_running_loop().call_soon(self._flush)
+        self._flushing = False
+        if self.log.leo > end:
+            self._flush_soon()
         self._step(events.Flushed(end))
 
     # Stepping
@@ -246,15 +251,12 @@ class MetadataQuorum:
                 now = self._clock.timestamp_ms()
                 data = control.batch_of(controls, base_offset=base_offset, leader_epoch=epoch, timestamp_ms=now)
                 self._append(data, epoch, now)
-            case effects.Flush():
-                self.log.flush()
             case effects.HwAdvanced(offset):
                 self._apply(offset)
             case effects.Lead(_, start_offset):
                 self._leads_from = start_offset
             case effects.Follow():
                 self._leads_from = None
-                self._reign += 1
                 self._refuse_waiting()
                 self._node.follow()
             case _:
@@ -268,8 +270,9 @@ class MetadataQuorum:
                 self._answer(question, response)
             case effects.AppendFetched(records):
                 self.log.append_as_follower(records, self._clock.timestamp_ms())
-                self.log.flush()
+                self._flush_soon()
             case effects.Truncate(end_offset):
+                assert not self._flushing, CUT
                 self.log.truncate_to(end_offset)
             case effects.StoreSnapshot(id_, position, data):
                 self._snapshotting.store(SnapshotId(*id_), position, data)
@@ -296,6 +299,7 @@ class MetadataQuorum:
 
     def _install(self, id_: SnapshotId) -> None:
         """Take a snapshot of the leader's for everything that is committed up to its end."""
+        assert not self._flushing, CUT
         taken = self._snapshotting.finish(id_)
         self.log.truncate_fully_and_start_at(id_.end_offset, self._clock.timestamp_ms())
         versions = [said.kraft_version for said in taken.controls if isinstance(said, control.KRaftVersion)]

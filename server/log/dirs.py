@@ -180,10 +180,15 @@ class LogDirs:
 
     def load(self, settings_of: Callable[[str], LogSettings]) -> None:
         """Open all logs but the metadata log. Raises UnusableDirectory: a partition is in two directories."""
+        for _ in self.loading(settings_of):
+            pass
+
+    def loading(self, settings_of: Callable[[str], LogSettings]) -> Iterator[None]:
+        """`load` in steps, for who has other things to do in between."""
         for each in self.dirs:
             if each.offline is not None:
                 continue
-            each.load(settings_of, *self._times())
+            yield from each.loading(settings_of, *self._times())
             for key, log in each.logs.items():
                 if key in self._logs and not self._logs[key].failed:
                     raise UnusableDirectory(

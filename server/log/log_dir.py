@@ -24,6 +24,7 @@ from server.ports import Lock, Rng
 log = logging.getLogger(__name__)
 LOCK = ".lock"
 NO_EPOCH = -1
+LOGS_A_STEP = 50  # opened between two looks at what else is to be done
 
 
 class Marks(NamedTuple):
@@ -98,18 +99,20 @@ class LogDir:
 
     # -- logs
 
-    def load(
+    def loading(
         self,
         settings_of: Callable[[str], LogSettings],
         now_ms: int,
         timestamp_ms: int,
-    ) -> None:
-        """Open every log. An OSError takes the directory offline."""
+    ) -> Iterator[None]:
+        """Open every log, some in each step. An OSError takes the directory offline."""
         try:
             clean = self._take_clean_mark()
             marks = self._read_marks()
             self._cleaned = self._read_offsets(checkpoints.CLEANED)
-            for name in self._disk.list(self.path):
+            for at, name in enumerate(self._disk.list(self.path), 1):
+                if at % LOGS_A_STEP == 0:
+                    yield
                 found = names.parse_folder(name)
                 if found is None or found.topic == METADATA_TOPIC or not self._disk.is_dir(f"{self.path}/{name}"):
                     continue

@@ -1,8 +1,8 @@
 """What a Quorum wants done.
 
 The shell does the effects of a step in their order, each to its end, before it steps again, or the node dies: the core
-takes for done what it has told. So a Persist, a Flush, a Truncate or an AppendFetched is on disk before a later Send
-leaves.
+takes for done what it has told. So a Persist or a Truncate is on disk before a later Send leaves. Appends alone may be
+flushed later: what is not flushed the core neither counts nor acknowledges, and it waits for Flushed.
 """
 
 from dataclasses import dataclass
@@ -56,16 +56,14 @@ class AppendControl:
 
 @dataclass(frozen=True, slots=True)
 class AppendFetched:
-    """Append a leader's batches as they are, and flush: the next Fetch says that they are on disk."""
+    """Append a leader's batches as they are; flush; step with Flushed.
+
+    The next Fetch says that they are on disk, so it is not sent before.
+    """
 
     records: Buffer
     base_offset: int
     end_offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """Flush the log now. A leader that steps down may have a tail that is not on disk, and will be asked about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,6 @@ Effect = (
     | Answer
     | AppendControl
     | AppendFetched
-    | Flush
     | Truncate
     | StoreSnapshot
     | InstallSnapshot

@@ -57,7 +57,7 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """What a leader appended below `end_offset` is on disk. Only then it counts towards the majority."""
+    """What was appended below `end_offset` is on disk. Only then it counts towards the majority."""
 
     end_offset: int
 

@@ -80,7 +80,9 @@ class Following:
         return self._due_ms if self._is_on() else None
 
     def _is_on(self) -> bool:
-        on = self.installing is None and not self._replica.stopping
+        """Whether to fetch; not before what is held is on disk, for a fetch acknowledges it."""
+        log = self._replica.log
+        on = self.installing is None and not self._replica.stopping and log.flushed >= log.end_offset
         return on and isinstance(self._replica.role, Follower | Unattached)
 
     def _peer(self) -> Peer | None:

@@ -124,10 +124,10 @@ class Leading:
             self._wake()
 
     def flushed(self, end_offset: int) -> None:
-        """Count what is on this node's disk; news of a tail that was truncated since must not count."""
-        replica, log = self._replica, self._replica.log
-        if isinstance(replica.role, Leader):
-            log.flushed = max(log.flushed, min(end_offset, log.end_offset))
+        """Count what is on this node's disk; a leader may commit it."""
+        log = self._replica.log
+        log.flushed = max(log.flushed, min(end_offset, log.end_offset))
+        if isinstance(self._replica.role, Leader):
             self.advance()
 
     def advance(self) -> None:

@@ -88,12 +88,11 @@ class LogView:
             self.end_offset = end_offset
 
     def followed(self, batches: Sequence[FetchedBatch]) -> None:
-        """Batches of a leader were appended, and flushed."""
+        """Batches of a leader were appended."""
         for batch in batches:
             assert batch.base_offset == self.end_offset
             self._extend(batch.epoch, batch.base_offset)
             self.end_offset = batch.end_offset
-        self.flushed = self.end_offset
 
     def truncate_to(self, end_offset: int) -> None:
         assert self.high_watermark <= end_offset <= self.end_offset, "committed records are never truncated"

@@ -8,7 +8,7 @@ votes in it again. Source: KIP-595, KIP-996.
 from collections.abc import Callable, Sequence
 
 from server.model.ids import NodeId, RaftEpoch
-from server.raft.effects import AppendControl, Effect, Flush, Follow, Lead, Persist, Send
+from server.raft.effects import AppendControl, Effect, Follow, Lead, Persist, Send
 from server.raft.leader import Books
 from server.raft.log import LogView
 from server.raft.roles import Ballot, Candidate, Follower, Leader, Prospective, Resigned, Role, Unattached
@@ -204,9 +204,6 @@ class Replica:
         self.role = role
         self._save(state)
         if led:
-            if self.log.flushed < self.log.end_offset:
-                self.log.flushed = self.log.end_offset
-                self.emit(Flush())
             self.left_leadership()
         if led or (self.leader_id, self.epoch) != told:
             self.emit(Follow(self.leader_id, self.epoch))

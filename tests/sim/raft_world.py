@@ -216,10 +216,9 @@ class World(Judges):
                 assert base_offset == disk.end
                 disk.entries += records  # type: ignore[arg-type]  # entries, where Kafka carries bytes
                 assert disk.end == end_offset
-                disk.flushed = len(disk.entries)
-            case effects.Flush():
-                disk.flushed = len(disk.entries)
+                self.flush_later(node, quorum)
             case effects.Truncate(end_offset):
+                assert disk.start + disk.flushed == disk.end, "the log is cut while it is being flushed"
                 disk.cut(end_offset)
             case effects.StoreSnapshot(_, position, data):
                 disk.unfinished = (disk.unfinished if position else b"") + bytes(data)
@@ -244,8 +243,9 @@ class World(Judges):
         disk, end = self.disks[node], self.disks[node].end
 
         def flushed() -> None:
-            if self.nodes[node] is quorum and quorum.is_leader:
-                disk.flushed = max(disk.flushed, min(end, disk.end) - disk.start)
+            if self.nodes[node] is quorum:
+                assert end <= disk.end, "the log was cut while it was being flushed"
+                disk.flushed = max(disk.flushed, end - disk.start)
                 self.step(node, events.Flushed(end))
 
         self.later(self.rng.randrange(20 if self.rng.random() < 0.8 else self.weather.slow_flush_ms), flushed)

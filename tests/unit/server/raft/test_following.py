@@ -16,7 +16,7 @@ from server.raft.effects import (
     StoreSnapshot,
     Truncate,
 )
-from server.raft.events import Answered, SnapshotInstalled, Started, Ticked, Unanswered
+from server.raft.events import Answered, Flushed, SnapshotInstalled, Started, Ticked, Unanswered
 from server.raft.quorum import Quorum
 from server.raft.rpc import (
     FetchedBatch,
@@ -79,9 +79,11 @@ def test_what_is_fetched_is_appended_and_the_next_is_asked_for() -> None:
     assert effects == (
         AppendFetched(b"data", 4, 7),
         HwAdvanced(2),
-        Send(peer(2), asks(7, 3, hw=2)),
     )
     assert one.log.epochs == [(1, 0), (3, 6)]
+    # A fetch acknowledges what is before it: it waits until that is on disk.
+    assert one.step(Flushed(6), 10) == ()
+    assert one.step(Flushed(7), 10) == (Send(peer(2), asks(7, 3, hw=2)),)
 
 
 def test_the_high_watermark_goes_no_further_than_the_own_log() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from server.model.errors import ErrorCode
 from server.model.ids import NodeId, RaftEpoch
-from server.raft.effects import Answer, Effect, Flush, Follow, HwAdvanced
+from server.raft.effects import Answer, Effect, Follow, HwAdvanced
 from server.raft.events import (
     Answered,
     Appended,
@@ -34,6 +34,7 @@ from tests.unit.server.raft.nodes import (
     ask,
     at,
     elected,
+    endpoint,
     fetch,
     key,
     log_of,
@@ -209,22 +210,23 @@ def test_records_of_older_epochs_are_committed_by_one_of_the_own() -> None:
     assert of(asked(one, fetch(one, 2, 5, 2)), HwAdvanced) == [HwAdvanced(5)]
 
 
-def test_the_tail_of_a_leader_that_steps_down_is_flushed() -> None:
+def test_the_tail_of_a_leader_that_steps_down_is_shown_when_it_is_flushed() -> None:
     """It will fetch from its end, and that counts."""
     one = elected()
     one.step(Appended(4), NOW)
-    effects = one.step(Resign(), NOW)
-    assert effects[0] == Flush()
-    assert one.log.flushed == 4
-    assert of(elected().step(Resign(), NOW), Flush) == []
+    one.step(Resign(), NOW)
+    begun = BeginEpochRequest(RaftEpoch(2), NodeId(2), None, (endpoint(2),))
+    assert sent(one.step(Asked("begin", begun), NOW), FetchRequest) == []
+    (ask,) = sent(one.step(Flushed(4), NOW), FetchRequest)
+    assert ask.offset == 4
 
 
-def test_a_flush_that_ends_after_the_leadership_counts_for_nothing() -> None:
+def test_a_flush_that_ends_after_the_leadership_commits_nothing() -> None:
     one = elected()
     one.step(Resign(), NOW)
     assert one.step(Flushed(99), NOW) == ()
     assert one.step(Appended(99), NOW) == ()
-    assert one.log.end_offset == 1
+    assert (one.log.end_offset, one.log.flushed) == (1, 1)
 
 
 def test_a_leader_that_a_majority_does_not_ask_gives_up() -> None:
