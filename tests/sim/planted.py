@@ -191,10 +191,10 @@ MUTANTS = (
     ),
     Mutant(
         "raft-follower-counts-unsynced",
-        "quorum",
-        QUORUM,
-        "append_as_follower(records, self._clock.timestamp_ms())\n                self.log.flush()\n",
-        "append_as_follower(records, self._clock.timestamp_ms())\n",
+        "raft",
+        FOLLOWING,
+        "not self._replica.stopping and log.flushed >= log.end_offset",
+        "not self._replica.stopping",
         "a power cut takes what a majority had only in memory",
     ),
 )
