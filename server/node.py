@@ -42,7 +42,6 @@ from server.ports import Clock, Disk, Listening, Network, Rng
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
-LOADING_TURN_MS = 20  # how long the recovery of logs holds the loop, a single log's excepted
 
 
 class CannotStart(Exception):
@@ -111,18 +110,25 @@ class Node:
         self._join(cluster_id)
         await self._listen()
         self.lifecycle = Lifecycle(self.broker, self._end_points())
+        self.broker.settled = self.lifecycle.settled
         self._answers_controllers = True
         self.quorum.start()
         if self.config.is_controller:
             await self._or_fatal(self.lifecycle.register_controller())
         if self.config.is_broker:
             await self._or_fatal(self.lifecycle.register_broker())
-            await self._or_fatal(self._load_logs())
+            await self._or_fatal(self._load())
             self.broker.open_partitions()
+            await self._or_fatal(self.broker.agrees())
             await self._or_fatal(self.lifecycle.unfence())
         self._ready = True
         self._every(TICK_S, self._tick)
         logger.info("node %d is ready: %s", self.config.node_id, ", ".join(map(str, self.addresses)))
+
+    async def _load(self) -> None:
+        """Open the logs, and go on voting meanwhile."""
+        for _ in self.logs.loading(self.broker.log_settings):
+            await asyncio.sleep(0)
 
     def _join(self, cluster_id: str) -> None:
         """Make the controller's side of this node, and its way to the active controller."""
@@ -135,14 +141,6 @@ class Node:
         broker.channel = Channel(
             self.controller, members.asked, broker.answer_forwarded, self._network, self._clock, node_id
         )
-
-    async def _load_logs(self) -> None:
-        """Recover the logs, and let the quorum have its turn between two of them: it must not miss its time-outs."""
-        since = self._clock.now_ms()
-        for _ in self.logs.loading(self.broker.log_settings):
-            if self._clock.now_ms() - since >= LOADING_TURN_MS:
-                await asyncio.sleep(0)
-                since = self._clock.now_ms()
 
     async def _or_fatal(self, step: Coroutine[None, None, object]) -> None:
         """Wait for a step of the start, unless the node breaks first. Raises CannotStart."""

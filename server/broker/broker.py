@@ -4,10 +4,12 @@
 reconfigures the replicas of this node accordingly. Handlers read `image` and ask `partition`; they change nothing here.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
+from server.broker.backlog import Backlog
 from server.broker.channel import Channel
 from server.broker.context import Client
 from server.broker.controller import ActiveController
@@ -28,7 +30,7 @@ from server.metadata.loader import difference
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import BrokerEpoch, NodeId, TopicId
 from server.model.log_settings import LogSettings
-from server.model.settings.effective import BrokerSettings, log_settings
+from server.model.settings.effective import BrokerSettings, log_defaults, overridden
 from server.model.settings.kinds import ResourceType
 from server.net.peer import Peer
 from server.ports import Clock, Network, Rng
@@ -74,6 +76,11 @@ class Broker:
         selector = config.values["replica.selector.class"]
         self._select = SELECTORS[selector] if isinstance(selector, str) else None
         self.partitions: dict[UUID, dict[int, Partition]] = {}
+        self.settled: Callable[[], None] = lambda: None  # called when this node has done what the image says
+        self._backlog = Backlog(clock, self._agree, self._agreed)
+        self._all_agreed = asyncio.Event()
+        self._applied_offset = -1
+        self._log_defaults: tuple[BrokerSettings, LogSettings] | None = None
         self._opened = False
 
     # What handlers ask
@@ -95,6 +102,8 @@ class Broker:
         registration = known.partitions.get(index)
         if registration is None:
             raise Rejected(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if (known.topic_id, index) in self._backlog:
+            raise Rejected(ErrorCode.NOT_LEADER_OR_FOLLOWER)  # it will be, in a moment
         ours = self.node_id in registration.replicas
         raise Rejected(ErrorCode.KAFKA_STORAGE_ERROR if ours else ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
@@ -109,10 +118,20 @@ class Broker:
         return BrokerSettings(self.config.static, cluster, self.image.config(ResourceType.BROKER, str(self.node_id)))
 
     def log_settings(self, topic: str) -> LogSettings:
-        return log_settings(self.image.config(ResourceType.TOPIC, topic), self.settings)
+        """What a topic's logs go by; those that set nothing themselves share one value."""
+        settings = self.settings
+        if self._log_defaults is None or self._log_defaults[0] != settings:
+            self._log_defaults = settings, log_defaults(settings)
+        return overridden(self._log_defaults[1], self.image.config(ResourceType.TOPIC, topic))
+
+    @property
+    def applied_offset(self) -> int:
+        """The last metadata offset that this node agrees with in deed: logs are open, roles are taken."""
+        return self._applied_offset if self._backlog else self.image.offset
 
     def close(self) -> None:
         """Stop replicating, and serving: what waits is told."""
+        self._backlog.close()
         self.fetchers.close()
         self.isr_changes.close()
         for partition in self.all_partitions():
@@ -139,29 +158,52 @@ class Broker:
         self._opened = True
         self.publish(difference(Image(), self.image), self.image)
 
+    async def agrees(self) -> None:
+        """Wait until this node has done all that the metadata says."""
+        while self._backlog:
+            self._all_agreed.clear()
+            await self._all_agreed.wait()
+
     def publish(self, delta: Delta, image: Image) -> None:
-        """Make this node agree with `image`, which `delta` led to. What cannot be opened is logged, and left out."""
+        """Make this node agree with `image`, which `delta` led to. What cannot be opened is logged, and left out.
+
+        A small change is done on return; of a large one the rest follows in turns (`backlog`, `applied_offset`).
+        """
+        if not self._backlog:
+            self._applied_offset = self.image.offset
         before, self.image = self.image, image
         if not self._opened:
             return
-        for topic in delta.topics_deleted.values():
-            self._drop(topic)
+        for topic_id in delta.topics_deleted:
+            for index in self.partitions.get(topic_id, ()):
+                self._backlog.add(topic_id, index, new=False)
         for topic_id, indexes in delta.partitions_changed.items():
-            topic_now = image.topic_of(topic_id)
-            assert topic_now is not None
             known = before.topic_of(topic_id)
             for index in sorted(indexes):
                 former = None if known is None else known.partitions.get(index)
-                new = former is None or self.node_id not in former.replicas
-                self._assign(topic_now, index, topic_now.partitions[index], new=new)
+                self._backlog.add(topic_id, index, new=former is None or self.node_id not in former.replicas)
+        self._backlog.work()
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)
         self._reconfigure(delta)
 
+    def _agree(self, topic_id: UUID, index: int, new: bool) -> None:
+        """Do what the image says of one partition."""
+        topic = self.image.topic_of(TopicId(topic_id))
+        registration = None if topic is None else topic.partitions.get(index)
+        if topic is not None and registration is not None:
+            self._assign(topic, index, registration, new=new)
+        elif index in self.partitions.get(topic_id, ()):
+            self._remove(topic_id, index)
+
+    def _agreed(self) -> None:
+        self._all_agreed.set()
+        self.settled()
+
     def _assign(self, topic: Topic, index: int, registration: Registration, *, new: bool = False) -> None:
         if self.node_id not in registration.replicas:
             if index in self.partitions.get(topic.topic_id, {}):
-                self._remove(topic, index)
+                self._remove(topic.topic_id, index)
             return
         partition = self.partitions.get(topic.topic_id, {}).get(index)
         settings = self.log_settings(topic.name)
@@ -204,17 +246,14 @@ class Broker:
         self.partitions.setdefault(topic.topic_id, {})[index] = partition
         return partition
 
-    def _drop(self, topic: Topic) -> None:
-        for index in list(self.partitions.get(topic.topic_id, {})):
-            self._remove(topic, index)
-        self.partitions.pop(topic.topic_id, None)
-
-    def _remove(self, topic: Topic, index: int) -> None:
-        partition = self.partitions[topic.topic_id].pop(index)
+    def _remove(self, topic_id: UUID, index: int) -> None:
+        partition = self.partitions[topic_id].pop(index)
+        if not self.partitions[topic_id]:
+            del self.partitions[topic_id]
         self.fetchers.drop(partition)
         partition.close()
         if not partition.log.failed:
-            self._delete(topic.name, index)
+            self._delete(partition.topic, index)
 
     def _delete(self, topic: str, index: int) -> None:
         try:

@@ -23,30 +23,50 @@ def reachable(image: Image, listener: str, *, fenced: bool = False) -> Iterable[
             yield broker, end_point.host, end_point.port
 
 
-def offline_replicas(image: Image, partition: Partition) -> list[NodeId]:
-    """Replicas whose broker is away, or whose directory was lost."""
-    directories = dict(zip(partition.replicas, partition.directories, strict=False))
-    return [
-        replica
-        for replica in partition.replicas
-        if (broker := image.brokers.get(replica)) is None
-        or broker.fenced
-        or directories.get(replica) == LOST_DIR
-        or (replica in directories and _offline(broker, directories[replica]))
-    ]
+class View:
+    """Partitions as clients of one listener are told of them; what many have in common is found once."""
+
+    def __init__(self, image: Image, listener: str) -> None:
+        self._image, self._listener = image, listener
+        self._leaders: dict[NodeId, tuple[ErrorCode, NodeId]] = {}
+        self._offline: dict[tuple[tuple[NodeId, ...], tuple[DirectoryId, ...]], list[NodeId]] = {}
+
+    def leader(self, partition: Partition) -> tuple[ErrorCode, NodeId]:
+        """(error, leader): a leader that cannot be reached from here is none."""
+        found = self._leaders.get(partition.leader)
+        if found is None:
+            found = self._leaders[partition.leader] = self._leader(partition.leader)
+        return found
+
+    def _leader(self, node: NodeId) -> tuple[ErrorCode, NodeId]:
+        leader = self._image.brokers.get(node)
+        if leader is None or leader.fenced:
+            return ErrorCode.LEADER_NOT_AVAILABLE, NO_LEADER
+        if leader.end_point(self._listener) is None:
+            return ErrorCode.LISTENER_NOT_FOUND, NO_LEADER
+        return ErrorCode.NONE, node
+
+    def offline_replicas(self, partition: Partition) -> list[NodeId]:
+        """Replicas whose broker is away, or whose directory was lost."""
+        key = partition.replicas, partition.directories
+        found = self._offline.get(key)
+        if found is None:
+            found = self._offline[key] = self._offline_of(partition)
+        return found
+
+    def _offline_of(self, partition: Partition) -> list[NodeId]:
+        directories = dict(zip(partition.replicas, partition.directories, strict=False))
+        return [
+            replica
+            for replica in partition.replicas
+            if (broker := self._image.brokers.get(replica)) is None
+            or broker.fenced
+            or directories.get(replica) == LOST_DIR
+            or (replica in directories and _offline(broker, directories[replica]))
+        ]
 
 
 def _offline(broker: Broker, directory: DirectoryId) -> bool:
     """Whether the broker registered directories, and this one is not among them. Reserved ids are no directories."""
     reserved = directory.int < RESERVED_UUIDS
     return bool(broker.directories) and not reserved and directory not in broker.directories
-
-
-def leader_seen(image: Image, partition: Partition, listener: str) -> tuple[ErrorCode, NodeId]:
-    """(error, leader) as a client of this listener is told: a leader that it cannot reach is none."""
-    leader = image.brokers.get(partition.leader)
-    if leader is None or leader.fenced:
-        return ErrorCode.LEADER_NOT_AVAILABLE, NO_LEADER
-    if leader.end_point(listener) is None:
-        return ErrorCode.LISTENER_NOT_FOUND, NO_LEADER
-    return ErrorCode.NONE, partition.leader

@@ -30,7 +30,7 @@ Follower = tuple[NodeId, int, bool]  # its node, its broker epoch, whether it ma
 class Reading:
     """One look at all partitions of a plan: a row for each."""
 
-    rows: list[PartitionData] = field(default_factory=list)
+    rows: list[PartitionData | None] = field(default_factory=list)  # None: nothing that was not told before
     partitions: list[Partition] = field(default_factory=list)  # those that may have more later
     size: int = 0
     must_answer: bool = False
@@ -51,7 +51,14 @@ def read_all(
     anywhere  whether it may read from a follower, and be told of a nearer replica
     """
     reading = Reading()
+    remembers = request.replica_id >= 0 and plan.session is not None
+    skips, now_ms = remembers and not plan.full, broker.clock.now_ms()
     for tracked in plan.partitions:
+        if skips and tracked.looked is not None and _is_idle(tracked, tells, now_ms):
+            reading.partitions.append(tracked.looked[0])
+            reading.rows.append(None)
+            continue
+        tracked.looked = None
         topic = tracked.topic_id if by_id else tracked.topic
         try:
             partition = broker.partition(topic, tracked.want.partition)
@@ -63,6 +70,8 @@ def read_all(
             reading.size += len(row.records or b"")
             reading.must_answer |= row.diverging_epoch.end_offset >= 0 or row.preferred_read_replica >= 0
             reading.must_answer |= tells is not None and tracked.lags(row)
+            if remembers and row.diverging_epoch.end_offset < 0:
+                tracked.looked = partition, partition.leader, tracked.want
         except Rejected as e:
             row = PartitionData(tracked.want.partition, e.code, -1, aborted_transactions=None, records=b"")
             leader = leader_to_tell(broker, topic, tracked.want.partition, e.code)
@@ -71,6 +80,24 @@ def read_all(
             reading.must_answer = True
         reading.rows.append(row)
     return reading
+
+
+def _is_idle(tracked: Tracked, tells: Follower | None, now_ms: int) -> bool:
+    """Whether a follower that looked at a partition before wants the same of it, and there is nothing new to tell.
+
+    Short, because a follower asks for thousands of partitions at a time, and most of them are idle.
+    """
+    partition, leader, want = tracked.looked
+    if (
+        partition.leader is not leader
+        or tracked.want is not want
+        or leader.leo != want.fetch_offset
+        or leader.hw != tracked.hw
+        or partition.log.log_start_offset != tracked.log_start_offset
+        or partition.log.failed
+    ):
+        return False
+    return tells is None or leader.kept_up(tells[0], want.fetch_offset, now_ms, tells[1])
 
 
 def _elsewhere(broker: Broker, partition: Partition, rack: str, tracked: Tracked) -> PartitionData | None:

@@ -7,7 +7,7 @@ Source: KIP-631 (registration, fencing, heartbeats), KIP-841 (shutdown), KIP-858
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from server.metadata.image import Image
 from server.metadata.records import EndPoint
 from server.model.errors import ErrorCode, Rejected
 from server.model.features import TAKEN
-from server.model.ids import BrokerEpoch
+from server.model.ids import BrokerEpoch, NodeId
 from server.wire.messages import broker_registration, controller_registration
 from server.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 
@@ -126,8 +126,17 @@ class Lifecycle:
         """The image has changed. Who wants to stop waits until others know that it does: tell that at once."""
         self._published.set()
         self._published = asyncio.Event()
+        if delta.brokers_changed:
+            self._tell_who_leaves(delta.brokers_changed)
+
+    def settled(self) -> None:
+        """This node has done what the image says: nobody who leaves needs to wait for the next heartbeat."""
         brokers = self._broker.image.brokers
-        if any(each in brokers and brokers[each].in_controlled_shutdown for each in delta.brokers_changed):
+        self._tell_who_leaves([each for each in brokers if not brokers[each].fenced])
+
+    def _tell_who_leaves(self, changed: Iterable[NodeId]) -> None:
+        brokers = self._broker.image.brokers
+        if any(each in brokers and brokers[each].in_controlled_shutdown for each in changed):
             self.heartbeat_now()
 
     # While it serves
@@ -196,7 +205,7 @@ class Lifecycle:
         request = BrokerHeartbeatRequest(
             broker.node_id,
             self.broker_epoch,
-            broker.image.offset,
+            broker.applied_offset,
             want_shut_down=want_shut_down,
             offline_log_dirs=self._offline_directories(),
         )

@@ -9,8 +9,8 @@ Source: KIP-966.
 
 from server.broker.broker import Broker
 from server.broker.context import Context
-from server.broker.describing import TOPIC_OPERATIONS, leader_seen, offline_replicas
-from server.metadata.image import Image, Partition, Topic
+from server.broker.describing import TOPIC_OPERATIONS, View
+from server.metadata.image import Partition, Topic
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import INTERNAL_TOPICS
 from server.wire.messages.describe_topic_partitions import (
@@ -31,6 +31,7 @@ def handle(broker: Broker, ctx: Context, request: DescribeTopicPartitionsRequest
         names = [name for name in names if name >= cursor.topic_name]
     left = min(request.response_partition_limit, broker.config.number("max.request.partition.size.limit"))
     left = max(left, 1)
+    view = View(image, ctx.listener)
     response = DescribeTopicPartitionsResponse(topics=(rows := []))
     for name in names:
         topic = image.topics.get(name)
@@ -47,7 +48,7 @@ def handle(broker: Broker, ctx: Context, request: DescribeTopicPartitionsRequest
             response.next_cursor = Cursor(name, first)
             break
         indexes = [index for index in sorted(topic.partitions) if index >= first]
-        rows.append(_topic(image, ctx, topic, indexes[:left]))
+        rows.append(_topic(view, topic, indexes[:left]))
         if len(indexes) > left:
             response.next_cursor = Cursor(name, indexes[left])
             break
@@ -55,19 +56,19 @@ def handle(broker: Broker, ctx: Context, request: DescribeTopicPartitionsRequest
     return response
 
 
-def _topic(image: Image, ctx: Context, topic: Topic, indexes: list[int]) -> DescribeTopicPartitionsResponseTopic:
+def _topic(view: View, topic: Topic, indexes: list[int]) -> DescribeTopicPartitionsResponseTopic:
     return DescribeTopicPartitionsResponseTopic(
         ErrorCode.NONE,
         topic.name,
         topic.topic_id,
         topic.name in INTERNAL_TOPICS,
-        [_partition(image, ctx, index, topic.partitions[index]) for index in indexes],
+        [_partition(view, index, topic.partitions[index]) for index in indexes],
         TOPIC_OPERATIONS,
     )
 
 
-def _partition(image: Image, ctx: Context, index: int, found: Partition) -> DescribeTopicPartitionsResponsePartition:
-    error, leader = leader_seen(image, found, ctx.listener)
+def _partition(view: View, index: int, found: Partition) -> DescribeTopicPartitionsResponsePartition:
+    error, leader = view.leader(found)
     return DescribeTopicPartitionsResponsePartition(
         error,
         index,
@@ -77,5 +78,5 @@ def _partition(image: Image, ctx: Context, index: int, found: Partition) -> Desc
         found.isr,
         found.elr,
         found.last_known_elr,
-        offline_replicas(image, found),
+        view.offline_replicas(found),
     )

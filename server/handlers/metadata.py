@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterable
 from server.broker.broker import Broker
 from server.broker.context import Context
 from server.broker.creating import create_by_asking
-from server.broker.describing import CLUSTER_OPERATIONS, TOPIC_OPERATIONS, leader_seen, offline_replicas, reachable
+from server.broker.describing import CLUSTER_OPERATIONS, TOPIC_OPERATIONS, View, reachable
 from server.metadata.image import Image, Partition, Topic
 from server.model.errors import ErrorCode
 from server.model.ids import INTERNAL_TOPICS, ZERO_UUID, TopicId
@@ -54,10 +54,11 @@ def _response(
 ) -> MetadataResponse:
     image = broker.image
     operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NO_OPERATIONS
+    view = View(image, ctx.listener)
     if wanted is None:
-        topics = [_topic(image, ctx, topic, operations) for topic in image.topics.values()]
+        topics = [_topic(view, ctx, topic, operations) for topic in image.topics.values()]
     else:
-        topics = [_wanted(image, ctx, row, operations, failed) for row in wanted]
+        topics = [_wanted(image, view, ctx, row, operations, failed) for row in wanted]
     return MetadataResponse(
         brokers=[
             MetadataResponseBroker(node.broker_id, host, port, node.rack)
@@ -73,7 +74,7 @@ def _response(
 
 
 def _wanted(
-    image: Image, ctx: Context, row: MetadataRequestTopic, operations: int, failed: dict[str, ErrorCode]
+    image: Image, view: View, ctx: Context, row: MetadataRequestTopic, operations: int, failed: dict[str, ErrorCode]
 ) -> MetadataResponseTopic:
     if row.topic_id != ZERO_UUID:
         found = image.topic_of(TopicId(row.topic_id))
@@ -84,23 +85,23 @@ def _wanted(
         if found is None:
             code = failed.get(row.name or "", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             return MetadataResponseTopic(code, row.name, is_internal=row.name in INTERNAL_TOPICS)
-    return _topic(image, ctx, found, operations)
+    return _topic(view, ctx, found, operations)
 
 
-def _topic(image: Image, ctx: Context, topic: Topic, operations: int) -> MetadataResponseTopic:
+def _topic(view: View, ctx: Context, topic: Topic, operations: int) -> MetadataResponseTopic:
     partitions = topic.partitions
     return MetadataResponseTopic(
         ErrorCode.NONE,
         topic.name,
         topic.topic_id,
         topic.name in INTERNAL_TOPICS,
-        [_partition(image, ctx, index, partitions[index]) for index in sorted(partitions)],
+        [_partition(view, ctx, index, partitions[index]) for index in sorted(partitions)],
         operations,
     )
 
 
-def _partition(image: Image, ctx: Context, index: int, partition: Partition) -> MetadataResponsePartition:
-    error, leader = leader_seen(image, partition, ctx.listener)
+def _partition(view: View, ctx: Context, index: int, partition: Partition) -> MetadataResponsePartition:
+    error, leader = view.leader(partition)
     if error is ErrorCode.LISTENER_NOT_FOUND and ctx.api_version < FIRST_LISTENER_ERROR_VERSION:
         error = ErrorCode.LEADER_NOT_AVAILABLE
     return MetadataResponsePartition(
@@ -110,5 +111,5 @@ def _partition(image: Image, ctx: Context, index: int, partition: Partition) -> 
         partition.leader_epoch,
         partition.replicas,
         partition.isr,
-        offline_replicas(image, partition),
+        view.offline_replicas(partition),
     )

@@ -184,11 +184,11 @@ class LogDirs:
             pass
 
     def loading(self, settings_of: Callable[[str], LogSettings]) -> Iterator[None]:
-        """The same in steps, one log each: between two the caller may do other things, but not with these logs."""
+        """`load` in steps, for who has other things to do in between."""
         for each in self.dirs:
             if each.offline is not None:
                 continue
-            yield from each.load(settings_of, *self._times())
+            yield from each.loading(settings_of, *self._times())
             for key, log in each.logs.items():
                 if key in self._logs and not self._logs[key].failed:
                     raise UnusableDirectory(

@@ -141,7 +141,10 @@ class OsDisk:
         return os.stat(path).st_mtime_ns // 1_000_000
 
     def make_dirs(self, path: str) -> None:
-        os.makedirs(path, exist_ok=True)
+        try:
+            os.mkdir(path)  # its parent is there, as a rule
+        except OSError:
+            os.makedirs(path, exist_ok=True)
 
     def rename(self, old: str, new: str) -> None:
         os.replace(old, new)

@@ -7,6 +7,9 @@ class Doomed:
     def __init__(self) -> None:
         self._waiting: list[tuple[int | None, str]] = []  # (when, path); None: the delay has not begun
 
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
     def add(self, path: str) -> None:
         self._waiting.append((None, path))
 

@@ -314,6 +314,9 @@ class LogFolder:
         """Do what is due: retention, delayed removals, the time-based flush, the expiry of producers."""
         self._check()
         self.hw = hw
+        if not retain and not self._doomed and self.recovery_point >= self.leo:
+            self._flushed_ms = now_ms
+            return
         with self.storing():
             if retain:
                 self._apply_retention(timestamp_ms)
@@ -349,10 +352,7 @@ class LogFolder:
             self._start_at(self.segments[0].base)
 
     def close(self) -> None:
-        """Make everything durable, so that the next start needs no recovery; then close the files.
-
-        A log that failed is only closed. Raises StorageFailed.
-        """
+        """Make everything durable, so that no recovery is needed; close the files. A failed log is only closed."""
         try:
             close_all(self._disk, [self])
         except OSError as error:

@@ -76,22 +76,26 @@ class Log(LogFolder):
         new = not disk.is_dir(path)
         if new:
             disk.make_dirs(path)
-        loaded = recovery.load(
-            files,
-            path,
-            settings,
-            recovery_point=recovery_point,
-            log_start=log_start_offset,
-            clean=clean_shutdown,
-            timestamp_ms=timestamp_ms,
-        )
+            loaded = recovery.fresh(files, path, settings, log_start_offset, timestamp_ms)
+        else:
+            loaded = recovery.load(
+                files,
+                path,
+                settings,
+                recovery_point=recovery_point,
+                log_start=log_start_offset,
+                clean=clean_shutdown,
+                timestamp_ms=timestamp_ms,
+            )
         opened = cls(files, path, settings, loaded, owner or Nobody(), jitter, now_ms)
         found = names.parse_folder(path.rpartition("/")[2])
         assert found is not None, path
         opened.topic, opened.partition = found.topic, found.partition
         if new:
             opened.debt.new_folder()
-        opened._read_topic_id()
+            opened.topic_id = None
+        else:
+            opened._read_topic_id()
         if topic_id is not None and opened.topic_id is None:
             opened.assign_topic_id(topic_id)
         return opened

@@ -24,6 +24,7 @@ from server.ports import Lock, Rng
 log = logging.getLogger(__name__)
 LOCK = ".lock"
 NO_EPOCH = -1
+LOGS_A_STEP = 50  # opened between two looks at what else is to be done
 
 
 class Marks(NamedTuple):
@@ -99,13 +100,20 @@ class LogDir:
 
     # -- logs
 
-    def load(self, settings_of: Callable[[str], LogSettings], now_ms: int, timestamp_ms: int) -> Iterator[None]:
-        """Open every log, and yield after each. An OSError takes the directory offline."""
+    def loading(
+        self,
+        settings_of: Callable[[str], LogSettings],
+        now_ms: int,
+        timestamp_ms: int,
+    ) -> Iterator[None]:
+        """Open every log, some in each step. An OSError takes the directory offline."""
         try:
             clean = self._take_clean_mark()
             marks = self._read_marks()
             self._cleaned = self._read_offsets(checkpoints.CLEANED)
-            for name in self._disk.list(self.path):
+            for at, name in enumerate(self._disk.list(self.path), 1):
+                if at % LOGS_A_STEP == 0:
+                    yield
                 found = names.parse_folder(name)
                 if found is None or found.topic == METADATA_TOPIC or not self._disk.is_dir(f"{self.path}/{name}"):
                     continue
@@ -116,7 +124,8 @@ class LogDir:
                 else:
                     key = found.topic, found.partition
                     self._load_log(name, key, settings_of, marks, clean, now_ms, timestamp_ms)
-                    yield
+                    if not clean:
+                        yield  # it may have been read whole
             # A crash in recovery leaves checkpoints that are right; the first append afterwards would not.
             self._loaded = True
             self.checkpoint()

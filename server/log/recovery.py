@@ -288,6 +288,14 @@ def replay(segments: Segments, producers: ProducerStates, start: int, end: int) 
             producers.replay(head, data, 0)
 
 
+def fresh(files: OpenFiles, folder: str, settings: LogSettings, log_start: int, timestamp_ms: int) -> Loaded:
+    """Begin the log in `folder`, which was made just now: nothing is looked for in there. Raises OSError."""
+    interval = settings.index_interval_bytes
+    first = Segment.create(files, folder, log_start, interval=interval, created_ms=timestamp_ms, new=True)
+    epochs = EpochCache(lambda: log_start)
+    return Loaded(Segments([first]), log_start, log_start, log_start, epochs, ProducerStates(), [first.log_path])
+
+
 def load(
     files: OpenFiles,
     folder: str,

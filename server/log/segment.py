@@ -60,15 +60,20 @@ class Segment:
         self._since_index = 0
 
     @classmethod
-    def create(cls, files: OpenFiles, folder: str, base: int, *, interval: int, created_ms: int) -> "Segment":
-        """Make an empty segment; files that a crash left under its name are emptied. Its name is not durable yet."""
+    def create(
+        cls, files: OpenFiles, folder: str, base: int, *, interval: int, created_ms: int, new: bool = False
+    ) -> "Segment":
+        """Make an empty segment; files that a crash left under its name are emptied. Its name is not durable yet.
+
+        new: the folder was made just now, and holds nothing.
+        """
         segment = cls(files, folder, base, 0, interval=interval, created_ms=created_ms)
-        for suffix in (names.INDEX, names.TIME_INDEX, names.TXN_INDEX):
+        for suffix in () if new else (names.INDEX, names.TIME_INDEX, names.TXN_INDEX):
             if files.disk.exists(segment.stem + suffix):
                 files.disk.remove(segment.stem + suffix)
         file = files.disk.open(segment.log_path, create=True)
         try:
-            if file.size():
+            if not new and file.size():
                 file.truncate(0)
         finally:
             file.close()
@@ -156,8 +161,8 @@ class Segment:
                 continue
             path, data = self.stem + suffix, index.unsaved()
             exists = self._files.disk.exists(path)
-            if not data and not exists and suffix == names.TXN_INDEX:
-                continue
+            if not data and not exists and (suffix == names.TXN_INDEX or self.written == 0):
+                continue  # who reads an empty segment needs none: a node may have thousands
             end = index.saved * entry_bytes
             if not data and exists and self._files.disk.size(path) == end:
                 continue
@@ -255,6 +260,8 @@ class Segment:
 
         Raises Rejected(CORRUPT_MESSAGE): the file does not end with a whole batch.
         """
+        if self.written == 0:
+            return self.base
         start = self._last_indexed_position()
         found, end = self.base, start
         for position, head in scan.headers(self.file(), start, self.written):

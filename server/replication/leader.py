@@ -130,6 +130,19 @@ class PartitionLeader:
             return self._propose(self.isr | {replica}) + self._advance_hw()
         return self._advance_hw()
 
+    def kept_up(self, replica: NodeId, offset: int, now_ms: int, broker_epoch: int) -> bool:
+        """A follower asks from `offset` again, which is the end; False: it takes a whole `fetched` to say what follows.
+
+        Short, because a follower asks so for thousands of idle partitions at a time.
+        """
+        f = self._followers.get(replica)
+        if f is None or f.leo != offset or offset != self.leo or replica not in self.isr:
+            return False
+        if f.broker_epoch != broker_epoch:
+            return False
+        f.caught_up_ms = f.fetched_ms = now_ms
+        return True
+
     def ticked(self, now_ms: int) -> tuple[Effect, ...]:
         """Propose to drop followers that have lagged longer than replica.lag.time.max.ms."""
         stuck = {

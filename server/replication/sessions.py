@@ -13,6 +13,7 @@ Source: KIP-227, KIP-516 (topic ids).
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from server.model.errors import ErrorCode, Rejected
@@ -30,13 +31,17 @@ Key = tuple[str | UUID, int]  # topic name or id, partition
 
 @dataclass(slots=True)
 class Tracked:
-    """One partition that a client wants, and what of it the client was told."""
+    """One partition that a client wants, and what of it the client was told.
+
+    looked    whatever the shell keeps of its last look, so that the next one is quick; None: look closely
+    """
 
     topic: str
     topic_id: UUID
     want: FetchPartition
     hw: int = NEVER_SENT
     log_start_offset: int = NEVER_SENT
+    looked: Any = None
 
     def lags(self, row: PartitionData) -> bool:
         """Whether a follower that holds all records should hear at once what `row` says beside them."""
@@ -52,8 +57,10 @@ class Tracked:
             or row.preferred_read_replica != -1
             or row.diverging_epoch.epoch != -1
         )
-        # What comes after an error is news even if it is what was told before it.
-        self.hw = NEVER_SENT if row.error_code else row.high_watermark
+        # What comes after an error is news even if it is what was told before it; a follower whose log diverges cuts
+        # it, and believes nothing else that came with that.
+        unheard = row.error_code or row.diverging_epoch.end_offset >= 0
+        self.hw = NEVER_SENT if unheard else row.high_watermark
         self.log_start_offset = row.log_start_offset
         return news
 
@@ -93,12 +100,12 @@ class Plan:
     def session_id(self) -> int:
         return NO_SESSION if self.session is None else self.session.id
 
-    def changed(self, rows: Sequence[PartitionData]) -> Sequence[tuple[Tracked, PartitionData]]:
-        """Of the answers, parallel to `partitions`, those that the client must see.
+    def changed(self, rows: Sequence[PartitionData | None]) -> Sequence[tuple[Tracked, PartitionData]]:
+        """Of the answers, parallel to `partitions`, those that the client must see; None: as it was told before.
 
         Partitions that gave records move behind the others, so that each gets its turn when answers are full.
         """
-        answered = list(zip(self.partitions, rows, strict=True))
+        answered = [(tracked, row) for tracked, row in zip(self.partitions, rows, strict=True) if row is not None]
         if self.session is None:
             return answered
         kept = [pair for pair in answered if pair[0].told(pair[1]) or self.full]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.perf.cluster import cluster
 from tests.perf.measures import MB, Ran, Row, calibration, fetch, in_turn, process, produce, start_up
 from tests.support import kafka
 from tests.support.broker import Broker
@@ -28,12 +29,12 @@ BATCHES: dict[str, dict[str, object]] = {
 
 class Bench:
     def __init__(self, stack: ExitStack, folder: Path, rounds: int, scale: float) -> None:
-        self.rounds, self.scale, self._stack, self._folder = rounds, scale, stack, folder
+        self.rounds, self.scale, self.folder, self._stack = rounds, scale, folder, stack
         self._nodes: dict[type[Node], Node] = {}
 
     def node(self, kind: type[Node]) -> Node:
         if kind not in self._nodes:
-            self._nodes[kind] = self._stack.enter_context(kind(self._folder / kind.__name__))
+            self._nodes[kind] = self._stack.enter_context(kind(self.folder / kind.__name__))
         return self._nodes[kind]
 
     def both(self, do: Callable[[Node], Ran]) -> tuple[Ran, Ran]:
@@ -41,7 +42,7 @@ class Bench:
         return in_turn(self.rounds, lambda: do(ours), lambda: do(theirs))
 
     def fresh(self, kind: type[Node]) -> Node:
-        node = kind(self._folder / f"{kind.__name__}-fresh")
+        node = kind(self.folder / f"{kind.__name__}-fresh")
         node.format()
         return node
 
@@ -118,7 +119,7 @@ def console(bench: Bench) -> Iterator[Row]:
     yield Row(what, "s", ours.seconds, theirs.seconds, False, ours.peak_mb, theirs.peak_mb)
 
 
-SECTIONS = {"start": starting, "topics": topics, "clients": clients, "console": console}
+SECTIONS = {"start": starting, "topics": topics, "clients": clients, "console": console, "cluster": cluster}
 
 
 def main() -> int:

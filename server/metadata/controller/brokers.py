@@ -182,7 +182,7 @@ def heartbeat(
     broker = registered(image, broker_id, request.broker_epoch)
     caught_up = request.current_metadata_offset >= broker.epoch
     leaving = request.want_shut_down or broker.in_controlled_shutdown  # only then are all partitions looked at
-    leads = leaving and any(partition.leader == broker_id for _, _, partition in image.all_partitions())
+    leads = leaving and elections.leads(image, broker_id)
     following = _next(broker, request, caught_up=caught_up, leads=leads or not others_caught_up)
     records: list[Record] = [*_directories(image, static, broker, request)]
     image = applied(image, records)

@@ -266,6 +266,13 @@ def is_online(image: Image, partition: Partition, replica: NodeId) -> bool:
     return directory.int < 100 or not broker.directories or directory in broker.directories
 
 
+def leads(image: Image, broker_id: NodeId) -> bool:
+    """Whether this broker leads any partition."""
+    return any(
+        partition.leader == broker_id for topic in image.topics.values() for partition in topic.partitions.values()
+    )
+
+
 def in_isr(image: Image, broker_id: NodeId) -> Iterator[tuple[Topic, int, Partition]]:
     """The partitions whose ISR this broker is in."""
     return (each for each in image.all_partitions() if broker_id in each[2].isr)

@@ -7,7 +7,7 @@ Source: KIP-4 (create, delete), KIP-516 (topic ids), KIP-525 (what a new topic's
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from server.metadata import describe, settings
 from server.metadata.controller import assignment
@@ -20,6 +20,7 @@ from server.metadata.records import PartitionRecord, Record, RemoveTopicRecord, 
 from server.model import topic_names
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import METADATA_TOPIC, ZERO_UUID, TopicId
+from server.model.settings.kinds import ResourceType
 from server.wire.messages.create_topics import (
     CreatableTopic,
     CreatableTopicConfigs,
@@ -53,6 +54,7 @@ def create(
     results = []
     twice = {name for name, times in Counter(topic.name for topic in request.topics).items() if times > 1}
     room = MAX_PARTITIONS_A_REQUEST
+    shared = _Defaults(image, static)
     # Kept beside the image, and grown with it: looking for a collision must not walk all topics for each new one.
     folded = {topic_names.folded(name): name for name in image.topics if topic_names.may_collide(name)}
     for topic in {topic.name: topic for topic in request.topics}.values():
@@ -78,7 +80,7 @@ def create(
                 error_message=None,
                 num_partitions=len(partitions),
                 replication_factor=len(partitions[0].replicas),
-                configs=_configs(image, static, topic.name),
+                configs=shared.configs(image, topic.name),
             )
         )
     response = CreateTopicsResponse(topics=results)
@@ -157,10 +159,26 @@ def _assigned(image: Image, topic: CreatableTopic, topic_id: TopicId) -> tuple[P
     return assignment.named(image, topic_id, 0, [by_index[index] for index in sorted(by_index)], None)
 
 
-def _configs(image: Image, static: settings.Static, name: str) -> tuple[CreatableTopicConfigs, ...]:
+class _Defaults:
+    """What new topics that set nothing themselves are told of their settings: the same for all of a request."""
+
+    def __init__(self, image: Image, static: settings.Static) -> None:
+        self._settings = settings.broker_settings(image, static)
+        self._entries: list[describe.Entry] | None = None
+        self._rows: tuple[CreatableTopicConfigs, ...] = ()
+
+    def configs(self, image: Image, name: str) -> tuple[CreatableTopicConfigs, ...]:
+        """All settings of a topic."""
+        if self._entries is None:
+            self._entries = describe.topic_defaults(self._settings)
+            self._rows = _rows(self._entries)
+        overrides = image.config(ResourceType.TOPIC, name)
+        return _rows(describe.overridden(self._entries, overrides)) if overrides else self._rows
+
+
+def _rows(entries: Iterable[describe.Entry]) -> tuple[CreatableTopicConfigs, ...]:
     return tuple(
-        CreatableTopicConfigs(each.name, each.value, each.read_only, each.source, each.sensitive)
-        for each in describe.topic(image, settings.broker_settings(image, static), name)
+        CreatableTopicConfigs(each.name, each.value, each.read_only, each.source, each.sensitive) for each in entries
     )
 
 

@@ -11,12 +11,13 @@ def claimed(node: Node) -> LogDirs:
     return dirs
 
 
-def test_logs_are_loaded_one_at_a_time_and_checkpoints_stay_whole_meanwhile() -> None:
+def test_logs_are_recovered_one_at_a_time_and_checkpoints_stay_whole_meanwhile() -> None:
     node = Node(ONE)
     dirs = node.started()
     for index in range(3):
         dirs.create_log("t", index, TOPIC, SETTINGS).append(records(5), 0, NOW)
-    dirs.close()
+    dirs.checkpoint()
+    node.killed()
     marks = node.disk.read(f"{ONE}/recovery-point-offset-checkpoint")
     dirs, steps = claimed(node), 0
     for _ in dirs.loading(lambda topic: SETTINGS):

@@ -171,3 +171,32 @@ def test_the_hw_is_on_every_member_of_the_isr(steps: list[tuple[Any, int]]) -> N
             p.fetched(step, ends[step], now_ms=1)
         hw = max(hw, min(p.leo, *ends.values()))
         assert p.hw == hw
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["append", "fetch", "tick", "leave", "join"]), st.integers(0, 3), st.integers(1, 3)),
+        max_size=40,
+    )
+)
+def test_the_short_way_of_a_follower_that_keeps_up_says_what_the_long_one_says(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    short, long, now_ms, epoch = leader({ONE, TWO}, max_lag_ms=3), leader({ONE, TWO}, max_lag_ms=3), 0, 7
+    for what, behind, number in steps:
+        now_ms += number
+        offset = max(0, long.leo - behind)
+        if what == "append":
+            assert short.appended(short.leo + number) == long.appended(long.leo + number)
+        elif what == "fetch":
+            took = short.kept_up(TWO, offset, now_ms, 1)
+            effects = long.fetched(TWO, offset, now_ms, broker_epoch=1)
+            assert effects == (() if took else short.fetched(TWO, offset, now_ms, broker_epoch=1))
+        elif what == "tick":
+            assert short.ticked(now_ms) == long.ticked(now_ms)
+        else:
+            epoch += 1
+            isr = frozenset({ONE, TWO} if what == "join" else {ONE})
+            for each in (short, long):
+                each.registered((ONE, TWO), isr, epoch, now_ms)
+    assert short._followers == long._followers
