@@ -6,7 +6,8 @@ from typing import Any
 from kcli.client import values
 from kcli.client.asking import Asking
 from kcli.errors import Refused
-from kcli.model import Directory, Reassignment, Stored
+from kcli.model import Reassignment
+from kcli.model.moves import Directory, Stored
 
 ELECTIONS = {"PREFERRED": 0, "UNCLEAN": 1}
 
@@ -106,7 +107,6 @@ def _directory(row: Any) -> Directory:
         for one in topic.partitions
     )
     total, usable = (getattr(row, name, -1) for name in ("total_bytes", "usable_bytes"))
-    error = Refused(row.error_code) if row.error_code else None
     return Directory(
-        row.log_dir, error, tuple(replicas), -1 if total is None else total, -1 if usable is None else usable
+        row.log_dir, row.error_code, tuple(replicas), -1 if total is None else total, -1 if usable is None else usable
     )

@@ -12,7 +12,6 @@ from kcli.errors import Refused
 from kcli.model import (
     Cluster,
     Created,
-    Directory,
     Listing,
     NewTopic,
     Quorum,
@@ -22,6 +21,7 @@ from kcli.model import (
     SettingChange,
     Topic,
 )
+from kcli.model.moves import Directory
 
 PAGE = 2000  # partitions asked for in one answer; brokers cap it at max.request.partition.size.limit
 

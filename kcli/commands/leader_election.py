@@ -12,6 +12,7 @@ import click
 from kcli import documents, options
 from kcli.client import Admin
 from kcli.errors import Failure, Refused, Usage
+from kcli.model.moves import Outlook, TopicPartition
 from kcli.options import Given
 from kcli.plan import elections as plan
 from kcli.render import elections as render
@@ -114,7 +115,7 @@ def command(admin: Admin, election_type: str, dry_run: bool, batch_size: int | N
     return _report(election_type, answers, seen)
 
 
-def _chosen(given: dict[str, Any]) -> tuple[plan.TopicPartition, ...] | None:
+def _chosen(given: dict[str, Any]) -> tuple[TopicPartition, ...] | None:
     """The partitions that are meant; None: all."""
     if given["topic"] is not None:
         return ((given["topic"], given["partition"]),)
@@ -129,7 +130,7 @@ def _chosen(given: dict[str, Any]) -> tuple[plan.TopicPartition, ...] | None:
     return plan.named(document)
 
 
-def _elected(admin: Admin, kind: str, chosen: tuple[plan.TopicPartition, ...] | None) -> render.Answers:
+def _elected(admin: Admin, kind: str, chosen: tuple[TopicPartition, ...] | None) -> render.Answers:
     if chosen == ():
         return {}
     try:
@@ -141,7 +142,7 @@ def _elected(admin: Admin, kind: str, chosen: tuple[plan.TopicPartition, ...] | 
         raise Failure(TROUBLES[refused.code]) from refused
 
 
-def _report(kind: str, answers: render.Answers, seen: plan.Outlook | None) -> Report:
+def _report(kind: str, answers: render.Answers, seen: Outlook | None) -> Report:
     failed = render.failures(answers)
     told = (f"{len(failed)} replica(s) could not be elected",) if failed else ()
     return Report(render.elected(kind, answers), render.data(kind, answers, seen, dry_run=False), told)

@@ -1,37 +1,13 @@
 """Leader elections: which partitions a document names, and which leaders an election would move."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from kcli.errors import Failure
 from kcli.model import Topic
+from kcli.model.moves import Outlook, Skipped, TopicPartition, Turn
 
 PREFERRED, UNCLEAN = "PREFERRED", "UNCLEAN"
-TopicPartition = tuple[str, int]
-
-
-class Turn(NamedTuple):
-    """A partition whose leader an election would change. None: nobody leads it."""
-
-    topic: str
-    partition: int
-    leader: int | None
-    elected: int
-
-
-class Skipped(NamedTuple):
-    """A partition that an election would fail for, and why."""
-
-    topic: str
-    partition: int
-    why: str
-
-
-class Outlook(NamedTuple):
-    """What an election of many partitions comes to. Those with the right leader are in neither list."""
-
-    turns: tuple[Turn, ...]
-    skipped: tuple[Skipped, ...]
 
 
 def named(document: Mapping[str, Any]) -> tuple[TopicPartition, ...]:

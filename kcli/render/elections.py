@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from kcli.errors import Refused, exception_class
-from kcli.plan.elections import Outlook, TopicPartition
+from kcli.model.moves import Outlook, TopicPartition
 from kcli.render.java import partition_order
 
 ELECTION_NOT_NEEDED = 84

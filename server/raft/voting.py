@@ -169,13 +169,14 @@ class Voting:
     def gone(self, peer: Peer) -> None:
         """Nobody listens at `peer`: a leader that was there leads no more, so do not wait until it is missed.
 
-        If it comes back it has resigned, and one that is merely slow refuses nobody; a wrong guess costs a pre-vote.
+        If it comes back it has resigned, and one that is merely slow refuses nobody; a wrong guess costs a pre-vote, or
+        an observer, which asks around for the next leader at once, a question.
         """
         replica = self._replica
         role = replica.role
-        if isinstance(role, Follower) and role.leader == peer and replica.stands:
+        if isinstance(role, Follower) and role.leader == peer:
             role.fetched = False
-            wait_ms = replica.jitter(GONE_JITTER * replica.settings.retry_backoff_ms)
+            wait_ms = replica.jitter(GONE_JITTER * replica.settings.retry_backoff_ms) if replica.stands else 0
             role.deadline_ms = min(role.deadline_ms, replica.now_ms + wait_ms)
 
     def _rank_ms(self, ask: EndEpochRequest) -> int:

@@ -8,6 +8,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -42,6 +43,8 @@ def main() -> int:
     for line in gaps.table(report.gaps):
         say(line)
     say(f"  slowest admin operation {report.slowest_admin_s:.2f} s")
+    for name, count in Counter(anomaly.name for anomaly in report.anomalies).most_common():
+        say(f"  {count} x {name}")
     for anomaly in report.anomalies[:20]:
         say(f"  {anomaly}")
     if report.anomalies or (given.strict and gaps.over(report.gaps)):

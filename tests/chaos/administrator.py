@@ -46,13 +46,17 @@ class Administrator:
         self._rng, self._pause_s = rng, pause_s
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="administrator")
+        self._thread = threading.Thread(target=self._run, name="administrator", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def abandon(self) -> None:
+        """End, without waiting for answers that may never come."""
         self._stopping.set()
+
+    def stop(self) -> None:
+        self.abandon()
         self._thread.join()
         if self._failure is not None:
             raise self._failure

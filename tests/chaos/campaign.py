@@ -81,6 +81,7 @@ class Campaign:
         self.plan, self.folder, self.rng, self.say = plan, folder, Random(seed), say
         self.report = Report()
         self._never = threading.Event()
+        self._over_ns = 0  # when the last fault was over and all was in sync
         self.cluster = Cluster(
             folder,
             brokers=plan.brokers,
@@ -104,10 +105,16 @@ class Campaign:
                 before = self._health()
                 self._torment(load)
                 self._in_sync(HEAL_S, "at the end")
-            finally:
+                self._over_ns = monotonic_ns()
                 admin.stop()
                 load.stop()
-            self._judge(load, admin, before)
+                self._judge(load, admin, before)
+            except BaseException:
+                admin.abandon()
+                load.abandon()
+                raise
+            finally:
+                self._save(load, admin)
         self._compare()
         return self.report
 
@@ -115,12 +122,12 @@ class Campaign:
 
     def _torment(self, load: Workload) -> None:
         deadline, wanted = monotonic() + self.plan.seconds, self.plan.min_faults
-        while len(self.report.faults) < wanted if wanted is not None else monotonic() < deadline:
+        while not load.fatal and (len(self.report.faults) < wanted if wanted is not None else monotonic() < deadline):
             calm = self.rng.random() < CALM or self._wounded
             if calm:
                 self._in_sync(CALM_S, "before the next fault")
                 self._never.wait(self.rng.uniform(0.5, 1.5))
-                until(lambda: load.flows(FLOWS_S), CALM_S, "an acknowledgement of every partition")
+                until(lambda: load.fatal or load.flows(FLOWS_S), CALM_S, "an acknowledgement of every partition")
             else:
                 self._never.wait(self.rng.uniform(0, 2))
             view = until(self.cluster.view, BACK_S, "a node that answers")
@@ -190,27 +197,33 @@ class Campaign:
         report.acknowledged = load.acknowledged
         found += load.judge()
         found += [Anomaly("lost-place", TOPIC, each) for each in load.lost_places]
+        found += [Anomaly("fatal-producer", TOPIC, each) for each in load.fatal]
         self._in_sync(HEAL_S, "after the load")
         view = self.cluster.view()
         assert view is not None
         found += administrator.check(admin.events, {topic.name for topic in view.topics})
         found += grown(before, self._health())
         self._measure(load, admin)
-        (self.folder / "history.jsonl").write_text("".join(event.json() + "\n" for event in load.events))
-        (self.folder / "admin.jsonl").write_text("".join(event.json() + "\n" for event in admin.events))
         self.view: View = view
         self._never.wait(QUIET_S)
+
+    def _save(self, load: Workload, admin: Administrator) -> None:
+        (self.folder / "history.jsonl").write_text("".join(event.json() + "\n" for event in list(load.events)))
+        (self.folder / "admin.jsonl").write_text("".join(event.json() + "\n" for event in list(admin.events)))
 
     def _measure(self, load: Workload, admin: Administrator) -> None:
         times = gaps.acknowledgements(load.events)
         for number, fault in enumerate(self.report.faults):
-            end = fault.ended_ns + AFTER_S * 10**9
+            end = min(fault.ended_ns + AFTER_S * 10**9, self._over_ns)
             if number + 1 < len(self.report.faults):
                 end = min(end, self.report.faults[number + 1].begun_ns)
             seconds, partition = gaps.longest(times, fault.begun_ns, end)
-            self.report.slowest_admin_s = max(self.report.slowest_admin_s, admin.longest_s(fault.begun_ns, end))
+            slowest_s = admin.longest_s(fault.begun_ns, end)
+            self.report.slowest_admin_s = max(self.report.slowest_admin_s, slowest_s)
             if fault.calm:
                 self.report.gaps.setdefault(fault.name, []).append(seconds)
+                if fault.name in gaps.ADMIN_AFTER:
+                    self.report.gaps.setdefault(f"admin, {fault.name}", []).append(slowest_s)
                 self.say(f"    fault {number + 1}, {fault}: nothing acknowledged for {seconds:.2f} s in {partition}")
 
     def _health(self) -> dict[int, Health]:

@@ -14,7 +14,7 @@ from tests.support.nodes import Node
 
 Kind = Literal["kill", "stop", "pause", "power"]
 KINDS: tuple[Kind, ...] = ("kill", "stop", "pause", "power")
-WEIGHTS: dict[Kind, int] = {"kill": 6, "stop": 2, "pause": 2, "power": 1}
+WEIGHTS: dict[Kind, int] = {"kill": 6, "stop": 2, "pause": 2, "power": 4}
 TARGETS = {"leader": 5, "follower": 2, "controller": 4, "two": 1, "all": 1}
 SINGLE = ("leader", "follower", "controller")
 DOWN_S, SHORT_PAUSE_S, LONG_PAUSE_S = 5.0, 3.0, (9.5, 12.0)  # a long pause outlives the session

@@ -19,7 +19,10 @@ ALLOWED = {
     "kill controller": (1.5, 4.0),
     "kill lone controller": (0.5, 0.5),
     "stop": (1.0, 1.0),
+    "admin, kill controller": (3.0, 3.0),
+    "admin, kill lone controller": (3.0, 3.0),
 }
+ADMIN_AFTER = ("kill controller", "kill lone controller")  # how long an admin operation takes then is told too
 
 
 def acknowledgements(events: Iterable[Event]) -> dict[str, list[int]]:

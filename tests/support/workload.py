@@ -49,6 +49,7 @@ class Workload:
         """
         self.events: list[Event] = []  # list.append is atomic: no lock
         self.last_ok_ns = [0] * partitions  # when each partition acknowledged something last
+        self.fatal: list[str] = []  # what ended a producer: the broker no longer has what it acknowledged
         self.lost_places: list[str] = []  # where the reader was told that what it had read is not there
         self._bootstrap, self._topic, self._partitions = bootstrap, topic, partitions
         self._names = [f"{topic}-{partition}" for partition in range(partitions)]
@@ -58,7 +59,7 @@ class Workload:
         self._stopping = threading.Event()
         self._failures: list[BaseException] = []
         mains = [(self._produce, f"p{number}") for number in range(producers)] + [(self._read, "reader")]
-        self._threads = [threading.Thread(target=self._guard, args=main, name=main[1]) for main in mains]
+        self._threads = [threading.Thread(target=self._guard, args=main, name=main[1], daemon=True) for main in mains]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -71,6 +72,10 @@ class Workload:
             thread.join()
         if self._failures:
             raise self._failures[0]
+
+    def abandon(self) -> None:
+        """End, without waiting for answers that may never come."""
+        self._stopping.set()
 
     def flows(self, within_s: float) -> bool:
         """Whether every partition has acknowledged something in the last `within_s` seconds."""
@@ -93,6 +98,8 @@ class Workload:
     def _guard(self, main: Any, name: str) -> None:
         try:
             main(name)
+        except confluent_kafka.KafkaException as e:
+            self.fatal.append(f"{name}: {e.args[0].str()}")
         except BaseException as e:
             self._failures.append(e)
             raise

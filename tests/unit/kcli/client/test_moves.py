@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from kcli.errors import Refused, Unreachable
-from kcli.model import Directory, Stored
+from kcli.model.moves import Directory, Stored
 from server.wire.messages import alter_partition_reassignments as altering
 from server.wire.messages import alter_replica_log_dirs as placing
 from server.wire.messages import describe_log_dirs as describing
@@ -85,8 +85,8 @@ def test_directories_are_asked_of_their_broker() -> None:
             with pytest.raises(Unreachable, match="Broker 3 is not in the cluster, or not alive"):
                 kafka.describe_log_dirs(3)
     stored = Stored("orders", 3, 100, 7, True)
-    assert found[0] == Directory("/data/a", None, (stored,), 1000, 900)
-    assert (found[1].path, found[1].replicas, found[1].error and found[1].error.code) == ("/data/b", (), 56)
+    assert found[0] == Directory("/data/a", 0, (stored,), 1000, 900)
+    assert (found[1].path, found[1].replicas, found[1].error_code) == ("/data/b", (), 56)
 
 
 def test_a_question_to_one_broker_is_asked_again_there() -> None:

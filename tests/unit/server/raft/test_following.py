@@ -199,6 +199,15 @@ def test_an_observer_whose_leader_is_silent_asks_around() -> None:
 # Snapshots.
 
 
+def test_an_observer_whose_leader_is_gone_asks_around_without_waiting_for_it() -> None:
+    seed = Peer(NodeId(-2), "seed", 1)
+    observer = node(me=9, bootstrap=(seed,), persisted=state(EPOCH, leader=2))
+    (first,) = [effect for effect in observer.step(Started(), 0) if isinstance(effect, Send)]
+    observer.step(Unanswered(first.peer, first.request, refused=True), 10)
+    asked = [effect for effect in observer.step(Ticked(), 10 + SETTINGS.retry_backoff_ms) if isinstance(effect, Send)]
+    assert [effect.peer for effect in asked] == [seed]
+
+
 def piece(position: int, data: bytes, size: int, *, snapshot: tuple[int, int] = (50, 2)) -> FetchSnapshotResponse:
     return FetchSnapshotResponse(NONE, EPOCH, NodeId(2), at(*snapshot), position, size, data)
 

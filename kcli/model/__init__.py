@@ -1,14 +1,12 @@
 """The words of the command line as frozen values: topics, partitions, brokers, settings, the quorum.
 
-Named tuples, because a process that lives 80 ms notices what it costs to define a dataclass (0.7 ms each).
-Ids of topics and directories are texts as Kafka prints them: 22 characters of URL-safe base64.
+What only some tools speak of is beside this, in a module a subject. Named tuples, because a process that lives 80 ms
+notices what it costs to define a dataclass (0.7 ms each). Ids of topics and directories are texts as Kafka prints them:
+22 characters of URL-safe base64.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from kcli.errors import Refused
+from typing import NamedTuple
 
 ZERO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
@@ -87,26 +85,6 @@ class Reassignment(NamedTuple):
     replicas: tuple[int, ...]
     adding: tuple[int, ...]
     removing: tuple[int, ...]
-
-
-class Stored(NamedTuple):
-    """A replica on a broker's disk. `lag`: records it is behind; `future`: it will replace another one there."""
-
-    topic: str
-    partition: int
-    size: int
-    lag: int
-    future: bool
-
-
-class Directory(NamedTuple):
-    """A log directory of a broker. `error` is why it is offline; -1: the broker does not tell how many bytes."""
-
-    path: str
-    error: "Refused | None"
-    replicas: tuple[Stored, ...]
-    total_bytes: int = -1
-    usable_bytes: int = -1
 
 
 class Resource(NamedTuple):
