@@ -2,29 +2,8 @@
 
 import pytest
 
+from tests.sim.raft_lives import live
 from tests.sim.raft_world import GUSTY, STORM, World
-
-MISFORTUNES = 90
-
-
-def live(world: World) -> None:
-    """Let mischief rule for a while, then calm; the judges watch throughout."""
-    for _ in range(MISFORTUNES):
-        world.run(world.now_ms + world.rng.randrange(world.weather.gap_ms))
-        world.mischief()
-        if world.rng.random() < 0.3:
-            world.judge_logs()
-            world.judge_voters()
-    world.heal()
-    # The longest that a message is late, some rounds of elections, and time to fetch.
-    times = world.weather.settings
-    world.run(world.now_ms + world.weather.latest_ms + 4 * times.fetch_timeout_ms)
-    for node in world.leading():
-        world.append(node, 1)
-    world.run(world.now_ms + 2 * times.fetch_timeout_ms)
-    world.judge_logs()
-    world.judge_voters()
-    world.judge_end()
 
 
 @pytest.mark.parametrize("seed", range(60))

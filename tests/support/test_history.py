@@ -78,7 +78,7 @@ def test_a_sound_history_has_no_anomaly() -> None:
         ("poll-skip", Story().sent("a", 0).sent("b", 1).polled(B, start=0)),
         ("end-offset-regression", Story().end(2).end(1)),
         ("end-offset-regression", Story().sent("a", 0).end(0)),
-        ("end-offset-regression", Story().asked("a", "b").polled(A, B).end(1)),
+        ("end-offset-regression", Story().asked("a", "b").polled(A, B, client="c").end(1)),
         ("hole", Story().sent("a", 0).sent("b", 1).sent("c", 2).power_cut().asked("x").final(A, (1, "x"), C)),
         ("inconsistent-offsets", Story().power_cut().sent("a", 0).asked("x").polled((0, "x"))),
         ("unseen", Story().power_cut().sent("a", 0).final()),
@@ -99,6 +99,7 @@ def test_what_goes_wrong_is_named(name: str, story: Story) -> None:
         Story().sent("a", 0).end(1).power_cut().end(0).asked("x").final((0, "x")),
         Story().asked("a").add("info", "send", value="a").final(A),
         Story().asked("a").add("info", "send", value="a").final(),
+        Story().asked("a", "b").polled(A, B, client="r").end(1),  # of a deposed leader, which this client still asks
     ],
 )
 def test_what_may_happen_is_not_called_wrong(story: Story) -> None:
