@@ -64,8 +64,9 @@ class NotingDisk(OsDisk):
         self._journal.note(SYNCED, os.stat(path).st_ino, len(data))
 
     def rename(self, old: str, new: str) -> None:
+        replaces = os.path.isfile(new)
         super().rename(old, new)
-        self._journal.note(MOVED, old, new)
+        self._journal.note(MOVED, old, new, int(replaces))
 
     def sync_dir(self, path: str) -> None:
         super().sync_dir(path)
@@ -126,7 +127,10 @@ def read(journal: str) -> tuple[dict[int, int], set[str]]:
         if what == NAMES:
             unnamed = {path for path in unnamed if os.path.dirname(path) != fields[0]}
         elif what == MOVED:
-            old, new = fields
+            old, new, replaces = fields
+            if replaces == "1":  # the name is there, before and after: what the power cut may take is none of it
+                unnamed.discard(old)
+                continue
             unnamed = {new + path[len(old) :] if f"{path}/".startswith(f"{old}/") else path for path in unnamed}
         elif what == MADE:
             synced[int(fields[0])] = 0
