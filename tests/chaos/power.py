@@ -1,4 +1,4 @@
-"""python -m tests.chaos.power JOURNAL DATA CONFIG: a node whose disk notes in a side file what would survive a power cut.
+"""python -m tests.chaos.power JOURNAL DATA CONFIG: a node that notes in a side file what would survive a power cut.
 
 A killed process leaves the page cache behind, a host without power does not. The node's own disk writes a line for
 each file that it makes, cuts or syncs and for each folder that it syncs; after kill -9, `cut` plays the power cut: each
