@@ -11,7 +11,7 @@ from tests.chaos.power import Journal, NotingDisk, cut
 @pytest.fixture
 def disk(tmp_path: Path) -> NotingDisk:
     (tmp_path / "data").mkdir()
-    return NotingDisk(Journal(str(tmp_path / "journal")))
+    return NotingDisk(Journal(str(tmp_path / "journal")), str(tmp_path / "data"))
 
 
 def left(tmp_path: Path, seed: int = 0) -> dict[str, bytes]:
@@ -87,5 +87,7 @@ def test_after_a_power_cut_everything_that_is_left_is_durable(tmp_path: Path, di
 
 def test_a_volume_is_synced_as_a_whole(tmp_path: Path, disk: NotingDisk) -> None:
     write(disk, tmp_path / "data" / "log", b"abcdef", synced=0, name_synced=False)
-    disk.sync_volume(str(tmp_path / "data"))
+    (tmp_path / "data" / "other").mkdir()
+    disk.sync_volume(str(tmp_path / "data" / "other"))
+    (tmp_path / "data" / "other").rmdir()
     assert left(tmp_path) == {"log": b"abcdef"}
