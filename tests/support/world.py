@@ -6,6 +6,7 @@ set orders retention.ms=5                   a setting of the topic; `default KEY
 move orders 0 +4 -1                         a reassignment under way
 refuse CODE METHOD                          the broker answers METHOD with this error, once
 old                                         brokers that know neither topic ids nor ELRs
+log, group                                  as tests/support/world_groups.py has them
 file NAME TEXT                              a file, where commands find it by the path NAME
 kcli topics --list                          a command; standard error is marked `! `, a failing exit code `exit 1`
 """
@@ -40,6 +41,7 @@ from kcli.model import (
     SettingChange,
     Topic,
 )
+from tests.support.world_groups import GroupsScript, GroupsWorld
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
 PREFERRED_NOT_AVAILABLE, ELIGIBLE_NOT_AVAILABLE, NOT_NEEDED = 80, 83, 84
@@ -48,10 +50,11 @@ BUILT_IN = {"min.insync.replicas": "1"}
 LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
-class World:
+class World(GroupsWorld):
     """kcli.client.Admin, in memory."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.brokers: dict[int, Broker] = {}
         self.topics: dict[str, Topic] = {}
         self.settings: dict[str, dict[str, str]] = {}
@@ -264,8 +267,10 @@ class World:
         return tuple(ids[(index + at) % len(ids)] for at in range(factor))
 
 
-class Script:
+class Script(GroupsScript):
     """What a golden text's lines do, one after another, to one world."""
+
+    world: World
 
     def __init__(self, home: Path) -> None:
         self.world, self._home = World(), home
