@@ -40,7 +40,7 @@ from server.wire.messages.create_topics import CreateTopicsRequest, CreateTopics
 
 logger = logging.getLogger(__name__)
 
-GONE_GRACE_MS = 200  # between a broken connection and the question whether anybody still listens
+GONE_GRACE_MS = 50  # between a broken connection and the question whether anybody still listens
 FIRST_CONTACT_MS = 500  # how long a new controller takes a broker for alive that it has not heard of
 SWEEP_MS = 250
 DIAL_MS = 1_000
