@@ -21,6 +21,7 @@ from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, Member
 from server.broker.partition import Partition
 from server.broker.producer_ids import ProducerIds
 from server.broker.shards import Shards
+from server.broker.throttles import Throttles
 from server.broker.writes import Writes
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
@@ -71,8 +72,15 @@ class Broker:
         self.producer_ids = ProducerIds(self._allocate_producer_ids)
         self.broker_epoch = BrokerEpoch(-1)
         self.isr_changes = IsrChanges(self.node_id, lambda: self.broker_epoch, self._alter_partition)
+        self.throttles = Throttles.of(config)
         self.fetchers = Fetchers(
-            self.node_id, FetchSettings.of(config), lambda: self.broker_epoch, self._address_of, self._connect
+            self.node_id,
+            FetchSettings.of(config),
+            lambda: self.broker_epoch,
+            self._address_of,
+            self._connect,
+            self.throttles,
+            clock,
         )
         self._network = network
         selector = config.values["replica.selector.class"]
@@ -187,6 +195,8 @@ class Broker:
             for index in sorted(indexes):
                 former = None if known is None else known.partitions.get(index)
                 self._backlog.add(topic_id, index, new=former is None or self.node_id not in former.replicas)
+        topics = [resource.name for resource in delta.configs_changed if resource.type == ResourceType.TOPIC]
+        self.throttles.published(image, topics, self.clock.now_ms())
         self._backlog.work()
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)

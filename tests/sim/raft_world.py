@@ -219,7 +219,7 @@ class World(Judges):
                 self.flush_later(node, quorum)
             case effects.Truncate(end_offset):
                 assert disk.start + disk.flushed == disk.end, "the log is cut while it is being flushed"
-                disk.cut(end_offset)
+                disk.cut(end_offset, self.count)
             case effects.StoreSnapshot(_, position, data):
                 disk.unfinished = (disk.unfinished if position else b"") + bytes(data)
                 assert len(disk.unfinished) == position + len(data)
@@ -240,10 +240,10 @@ class World(Judges):
 
     def flush_later(self, node: NodeId, quorum: Quorum) -> None:
         """A flush takes its time, and covers what was there when it began."""
-        disk, end = self.disks[node], self.disks[node].end
+        disk, end, number = self.disks[node], self.disks[node].end, self.count
 
         def flushed() -> None:
-            if self.nodes[node] is quorum:
+            if self.nodes[node] is quorum and number >= disk.cut_at:  # an older one had nothing left to do
                 assert end <= disk.end, "the log was cut while it was being flushed"
                 disk.flushed = max(disk.flushed, end - disk.start)
                 self.step(node, events.Flushed(end))

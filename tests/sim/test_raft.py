@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sim.raft_lives import live
+from tests.sim.raft_lives import live, play
 from tests.sim.raft_world import GUSTY, STORM, World
 
 
@@ -24,3 +24,7 @@ def test_a_configured_quorum_keeps_what_it_committed_in_a_storm(seed: int) -> No
 @pytest.mark.parametrize("seed", range(3000, 3100))
 def test_a_quorum_whose_voters_change_keeps_what_it_committed_in_a_storm(seed: int) -> None:
     live(World(seed, STORM, voters=1 + seed % 4, observers=2, dynamic=True))
+
+
+def test_a_flush_that_others_have_overtaken_is_nothing_to_a_log_that_was_cut_since() -> None:
+    play(112)
