@@ -241,8 +241,8 @@ class Shard(Generic[C]):
             if self.state is State.ACTIVE:
                 logger.info("%s: the timer %s comes again: %s", self.partition, key, refused)
                 self._timers.set(key, self._clock.now_ms() + RETRY_MS)
-        except Exception:
-            logger.exception("%s: the timer %s failed", self.partition, key)
+        except Exception as e:
+            logger.error("%s: the timer %s failed", self.partition, key, exc_info=e)
 
     # waiting for the high watermark
 
@@ -290,10 +290,7 @@ class Shard(Generic[C]):
         try:
             count = await load(self.partition, self.core, self._settings.load_bytes, self._clock)
         except Exception as e:
-            if not isinstance(e, Rejected):
-                logger.exception("%s cannot be loaded", self.partition)
-            else:
-                logger.error("%s cannot be loaded: %s", self.partition, e)
+            logger.error("%s cannot be loaded: %s", self.partition, e, exc_info=None if isinstance(e, Rejected) else e)
             self.close()
             return
         logger.debug("%s: %d records loaded in epoch %d", self.partition, count, self.epoch)

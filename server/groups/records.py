@@ -12,6 +12,7 @@ from server.model.ids import ZERO_UUID
 from server.wire.coordinator_records import RecordType, RecordTypes
 
 NO_TIMESTAMP = -1
+EXPIRING = 1  # the version of an offset that says itself when it expires: old clients ask for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ GROUP_VALUES = {
     "<tags>",
 }
 # The last type of a key's class is the one that is written: offsets under key 1.
-OFFSET = RecordType(1, OffsetCommitKey, _OFFSET, OffsetCommitValue, OFFSET_VALUES, 3)
+OFFSET = RecordType(1, OffsetCommitKey, _OFFSET, OffsetCommitValue, OFFSET_VALUES, 4)
 GROUP = RecordType(
     2, GroupMetadataKey, "group string", GroupMetadataValue, GROUP_VALUES, 3, {"members": MemberMetadata}
 )
-TYPES = RecordTypes(RecordType(0, OffsetCommitKey, _OFFSET, OffsetCommitValue, OFFSET_VALUES, 3), OFFSET, GROUP)
+TYPES = RecordTypes(RecordType(0, OffsetCommitKey, _OFFSET, OffsetCommitValue, OFFSET_VALUES, 4), OFFSET, GROUP)

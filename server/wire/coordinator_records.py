@@ -47,15 +47,16 @@ class RecordTypes:
         # The last one that is named with a key's class is what is written.
         self._by_key = {each.key: each for each in types}
 
-    def entry(self, key: Any, value: Any | None) -> Entry:
-        """Encode a record; a value of None makes its tombstone."""
+    def entry(self, key: Any, value: Any | None, version: int | None = None) -> Entry:
+        """Encode a record; a value of None makes its tombstone. version: of the value, where not the usual one."""
         kind = self._by_key[type(key)]
         out = bytearray(_NUMBER.pack(kind.number))
         _key(kind)[0](key, out)
         if value is None:
             return Entry(bytes(out), None)
-        body = bytearray(_NUMBER.pack(kind.written))
-        _value(kind, kind.written)[0](value, body)
+        version = kind.written if version is None else version
+        body = bytearray(_NUMBER.pack(version))
+        _value(kind, version)[0](value, body)
         return Entry(bytes(out), bytes(body))
 
     def read(self, entry: Entry) -> tuple[Any, Any | None] | None:

@@ -23,7 +23,7 @@ GROUP_VALUE = GroupMetadataValue("consumer", 3, "range", "m", (MEMBER,), 1_000)
 def test_a_commit_has_kafkas_bytes() -> None:
     entry = TYPES.entry(OffsetCommitKey("g", "t", 1), OffsetCommitValue(5, "note", 9, 2))
     assert entry.key == b"\x00\x01" + b"\x00\x01g" + b"\x00\x01t" + b"\x00\x00\x00\x01"
-    value = b"\x00\x03" + (5).to_bytes(8) + (2).to_bytes(4) + b"\x00\x04note" + (9).to_bytes(8)
+    value = b"\x00\x04" + (5).to_bytes(8) + (2).to_bytes(4) + b"\x05note" + (9).to_bytes(8) + b"\x00"
     assert entry.value == value
     assert TYPES.read(entry) == (OffsetCommitKey("g", "t", 1), OffsetCommitValue(5, "note", 9, 2))
 
