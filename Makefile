@@ -1,5 +1,5 @@
 # Two commands on a fresh machine: `make demo` shows the main job, `make test` runs every test. The rest is asked for by name.
-.PHONY: demo test lint fmt sim chaos conformance bench cluster rewrite
+.PHONY: demo test lint fmt sim sim-mutants chaos conformance bench cluster rewrite
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -13,7 +13,8 @@ demo: $(BIN)/.installed        ; @PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -
 lint: $(BIN)/.installed        ; $(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 fmt: $(BIN)/.installed         ; $(BIN)/ruff format . && $(BIN)/ruff check --fix .
 test: $(BIN)/.installed lint   ; $(BIN)/pytest
-sim: $(BIN)/.installed         ; $(BIN)/python -m tests.sim --seeds $(or $(SEEDS),1000) $(if $(SEED),--seed $(SEED) --trace)
+sim: $(BIN)/.installed         ; $(BIN)/python -m tests.sim --seeds $(or $(SEEDS),1000) $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED) --trace)
+sim-mutants: $(BIN)/.installed ; $(BIN)/python -m tests.sim.mutants $(MUTANT)
 chaos: $(BIN)/.installed       ; $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(CHAOS)
 conformance: $(BIN)/.installed ; $(BIN)/python -m tests.conformance
 bench: $(BIN)/.installed       ; $(BIN)/python -m tests.perf

@@ -3,7 +3,8 @@
 Source: KIP-4; KIP-204 and KIP-487 (topics created by asking for them).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from server.broker.channel import Channel
 from server.broker.controller import ActiveController
@@ -14,24 +15,49 @@ from server.metadata.image import Image
 from server.model.errors import ErrorCode
 from server.model.ids import INTERNAL_TOPICS, TopicId
 from server.ports import Rng
-from server.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from server.wire.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
 
 BROKER_DEFAULT = -1
 CREATE_TOPICS = 19
+TOPICS_A_PIECE = 50
 
 
 async def create(
     controller: ActiveController, static: settings.Static, rng: Rng, request: CreateTopicsRequest
 ) -> CreateTopicsResponse:
-    """Decide and commit. Raises Rejected(NOT_CONTROLLER)."""
+    """Decide and commit. Raises Rejected(NOT_CONTROLLER).
 
-    def decide(image: Image) -> Decision[CreateTopicsResponse]:
-        def new_id() -> TopicId:
-            return TopicId(rng.uuid())
+    A request for many topics is decided piece by piece: a controller that does nothing else for a second is deposed. No
+    piece depends on another, for each topic succeeds or fails alone; after a failure the first pieces may be there.
+    """
+    left = topics.MAX_PARTITIONS_A_REQUEST
+    results: list[CreatableTopicResult] = []
+    for piece in _pieces(request):
 
-        return topics.create(image, static, request, new_id, rng.below)
+        def decide(
+            image: Image, piece: CreateTopicsRequest = piece, room: int = left
+        ) -> Decision[CreateTopicsResponse]:
+            return topics.create(image, static, piece, lambda: TopicId(rng.uuid()), rng.below, room)
 
-    return await controller.decide(decide)
+        answered = await controller.decide(decide)
+        left -= sum(row.num_partitions for row in answered.topics if not row.error_code)
+        results += answered.topics
+    return CreateTopicsResponse(topics=results)
+
+
+def _pieces(request: CreateTopicsRequest) -> Iterator[CreateTopicsRequest]:
+    """The request in parts that can be decided one after the other; whole, where its topics must see one another."""
+    names = {topic.name for topic in request.topics}
+    if request.validate_only or len(names) < len(request.topics) or len(names) <= TOPICS_A_PIECE:
+        yield request
+        return
+    for at in range(0, len(request.topics), TOPICS_A_PIECE):
+        yield replace(request, topics=request.topics[at : at + TOPICS_A_PIECE])
 
 
 async def create_by_asking(channel: Channel, names: Sequence[str]) -> dict[str, ErrorCode]:

@@ -31,7 +31,7 @@ from server.wire.messages.alter_partition import (
 logger = logging.getLogger(__name__)
 
 RETRY_MS, RETRY_MAX_MS = 50, 1_000
-PARTITIONS_A_REQUEST = 10_000
+PARTITIONS_A_REQUEST = 1_000  # a controller that decides on many for a second does nothing else meanwhile
 REFUSED = (ErrorCode.INELIGIBLE_REPLICA, ErrorCode.OPERATION_NOT_ATTEMPTED)
 Ask = Callable[[AlterPartitionRequest], Awaitable[AlterPartitionResponse]]
 Key = tuple[UUID, int]

@@ -29,6 +29,7 @@ RETRY_MS = 50
 LEAVE_ATTEMPT_MS = 1_000  # how long a node that stops looks for a controller to take its leave from
 LEAVE_MS = 60_000  # how long it waits for others to take over its partitions
 HEARTBEAT_MS = 3_000  # one heartbeat's time
+UNKNOWN = (ErrorCode.STALE_BROKER_EPOCH, ErrorCode.BROKER_ID_NOT_REGISTERED)
 PASSING = (ErrorCode.NOT_CONTROLLER, ErrorCode.DUPLICATE_BROKER_REGISTRATION, ErrorCode.REQUEST_TIMED_OUT)
 
 
@@ -41,6 +42,7 @@ class Lifecycle:
         self._beat = asyncio.Event()  # set: the next heartbeat is due at once
         self._beating: asyncio.Task[None] | None = None
         self.broker_epoch = UNREGISTERED
+        self._refused: set[str] = set()  # what was complained of since the last heartbeat that was taken
 
     # The way up
 
@@ -71,6 +73,23 @@ class Lifecycle:
 
         Raises Rejected: the controller does not take this broker; or not within initial.broker.registration.timeout.ms.
         """
+        broker, said = self._broker, ""
+        deadline = broker.clock.now_ms() + broker.config.number("initial.broker.registration.timeout.ms")
+        while True:
+            try:
+                await self._register(broker.logs.clean_epoch)
+                break
+            except Rejected as e:
+                if e.code not in PASSING or broker.clock.now_ms() >= deadline:
+                    raise
+                if str(e) != said:  # once, however often it is tried
+                    logger.warning("broker %d is not registered yet: %s", broker.node_id, e)
+                said = str(e)
+            await asyncio.sleep(RETRY_MS / 1000)
+        await self._until(lambda image: image.offset >= self.broker_epoch)
+
+    async def _register(self, previous_epoch: int) -> None:
+        """previous_epoch: the registration since which nothing can have been lost; -1 for none. Raises Rejected."""
         broker = self._broker
         names = [listener.name for listener in broker.config.advertised_listeners]
         request = broker_registration.BrokerRegistrationRequest(
@@ -84,20 +103,10 @@ class Lifecycle:
             [broker_registration.Feature(name, *levels) for name, levels in TAKEN.items()],
             broker.config.rack,
             log_dirs=[each.directory_id for each in broker.logs.dirs if each.directory_id is not None],
-            previous_broker_epoch=broker.logs.clean_epoch,
+            previous_broker_epoch=previous_epoch,
         )
-        deadline = broker.clock.now_ms() + broker.config.number("initial.broker.registration.timeout.ms")
-        while True:
-            try:
-                response = await broker.channel.request(REGISTER_BROKER, request)
-                break
-            except Rejected as e:
-                if e.code not in PASSING or broker.clock.now_ms() >= deadline:
-                    raise
-                logger.info("not registered yet: %s", e)
-            await asyncio.sleep(RETRY_MS / 1000)
+        response = await broker.channel.request(REGISTER_BROKER, request)
         self.broker_epoch = broker.broker_epoch = BrokerEpoch(response.broker_epoch)
-        await self._until(lambda image: image.offset >= self.broker_epoch)
 
     async def unfence(self) -> None:
         """Begin to serve: lead what nobody else may. Returns when this node's own metadata says so."""
@@ -144,8 +153,32 @@ class Lifecycle:
             self._beat.clear()
             try:
                 await self._heartbeat()
+                self._refused.clear()
             except Rejected as e:
-                logger.warning("the controller did not take this node's heartbeat: %s", e)
+                self._complain("the controller did not take this node's heartbeat", e)
+                if e.code in UNKNOWN:
+                    await self._register_anew()
+
+    async def _register_anew(self) -> None:
+        """The controller knows this broker by another registration, or by none: it was unregistered.
+
+        The incarnation stays, and nothing was lost: this process has run all the time. Heartbeats unfence it again.
+        """
+        try:
+            await self._register(self.broker_epoch)
+        except Rejected as e:
+            # Another process has this id. That one is served; this one goes on asking, in case it was the mistake.
+            self._complain(f"broker {self._broker.node_id} cannot register again", e)
+        else:
+            logger.warning("broker %d registered anew, in epoch %d", self._broker.node_id, self.broker_epoch)
+            self.heartbeat_now()
+
+    def _complain(self, what: str, error: Rejected) -> None:
+        """Say it once, not with every heartbeat."""
+        text = f"{what}: {error}"
+        if text not in self._refused:
+            logger.warning("%s", text)
+        self._refused.add(text)
 
     # The way down
 

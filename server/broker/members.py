@@ -4,9 +4,9 @@ The log says who is registered and who is fenced. When a broker was last heard o
 and whether its connection still stands is known to the active controller alone, and forgotten with its reign.
 
 A broker that is silent for broker.session.timeout.ms is fenced. One whose connection to this controller broke is looked
-after sooner: if its host says, after a grace of GONE_GRACE_MS, that nobody listens on its port, the process is gone and
-not merely slow, and it is fenced at once. A controller that begins to lead looks after every broker so, since those
-that went with the last controller have no connection that could break. Paused brokers and cut links wait for the
+after sooner: if its host says, after a grace (broker.gone.grace.ms), that nobody listens on its port, the process is
+gone and not merely slow, and it is fenced at once. A controller that begins to lead looks after every broker so, since
+those that went with the last controller have no connection that could break. Paused brokers and cut links wait for the
 session.
 
 Source: KIP-631 (sessions), KIP-841 (controlled shutdown).
@@ -40,7 +40,6 @@ from server.wire.messages.create_topics import CreateTopicsRequest, CreateTopics
 
 logger = logging.getLogger(__name__)
 
-GONE_GRACE_MS = 200  # between a broken connection and the question whether anybody still listens
 FIRST_CONTACT_MS = 500  # how long a new controller takes a broker for alive that it has not heard of
 SWEEP_MS = 250
 DIAL_MS = 1_000
@@ -137,7 +136,7 @@ class Members:
 
     async def _look_after(self, broker_id: NodeId) -> None:
         """Fence a broker that has no connection to here, and whose port refuses."""
-        await asyncio.sleep(GONE_GRACE_MS / 1000)
+        await asyncio.sleep(self._config.number("broker.gone.grace.ms") / 1000)
         broker = self._controller.image.brokers.get(broker_id)
         if broker is None or broker.fenced or self._speaks(broker_id) or not await self._refuses(broker):
             return

@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+from server.broker.disagreements import Disagreements
 from server.broker.raft_peers import Heard, RaftPeers
 from server.broker.snapshots import SnapshotId, Torn
 from server.broker.snapshotting import Snapshotting
@@ -98,7 +99,7 @@ class MetadataQuorum:
         """
         self.core, self.log = core, log
         self._cluster_id, self._peers = cluster_id, connect(self._step)
-        self._snapshotting = snapshotting
+        self._snapshotting, self._disagreements = snapshotting, Disagreements(core.me)
         self._loader, self._disk, self._clock, self._node = loader, disk, clock, node
         self._applied = loader.image.offset + 1  # the offset of the next record to apply
         self._leads_from: int | None = None  # lead once this offset is applied
@@ -258,6 +259,7 @@ class MetadataQuorum:
             case effects.Follow():
                 self._leads_from = None
                 self._refuse_waiting()
+                self._check_identity()
                 self._node.follow()
             case _:
                 self._do_with_others(effect)
@@ -360,6 +362,7 @@ class MetadataQuorum:
     def _apply_batch(self, data: bytes | memoryview, at: int, head: batch.Header) -> None:
         epoch = head.partition_leader_epoch
         if head.is_control:
+            self._read_controls(data, at, epoch)
             published = self._loader.batch(head.last_offset, epoch, head.max_timestamp, ())
         else:
             records = [decode(record.value or b"") for record in batch.records(data, at)]
@@ -368,3 +371,16 @@ class MetadataQuorum:
         self._snapshotting.applied(head.size)
         for delta, image in published:
             self._node.publish(delta, image)
+
+    def _read_controls(self, data: bytes | memoryview, at: int, epoch: int) -> None:
+        """See whether what the quorum says of its voters goes with what this node knows of them."""
+        for record in batch.records(data, at):
+            said = control.decode(record.key, record.value)
+            if isinstance(said, control.LeaderChange) and said.version == 0 and epoch == self.core.epoch:
+                self._disagreements.led(said, self.core.voters.ids)
+            elif isinstance(said, control.Voters):
+                self._check_identity()
+
+    def _check_identity(self) -> None:
+        in_log = self.core.history.kraft_version > 0 and self.core.leader_id is not None
+        self._disagreements.voters(self.core.voters.get(self.core.me.id) if in_log else None)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from server.model.errors import Rejected
+from server.model.errors import ErrorCode, Rejected
 from server.net.peer import Peer as Link
 from server.net.peer import Unreachable
 from server.ports import Network
@@ -28,16 +28,21 @@ class RaftPeers:
         self._client_id, self._timeout_ms, self._heard = f"raft-client-{node_id}", timeout_ms, heard
         self._links: dict[Place, Link] = {}
         self._asking: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._foreign: set[tuple[str, int]] = set()  # who said that it is of another cluster
 
     def send(self, peer: Peer, request: rpc.Request) -> None:
         task = asyncio.get_running_loop().create_task(self._ask(peer, request))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
+        if isinstance(request, rpc.EndEpochRequest):  # a fetch that a leader keeps waiting is nothing to wait for
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
     async def settle(self, timeout_ms: int) -> None:
-        """Wait until what was sent is answered, for so long at most."""
-        if self._asking:
-            await asyncio.wait(set(self._asking), timeout=timeout_ms / 1000)
+        """Wait until the others have taken note of this node's resignation, for so long at most."""
+        if self._leaving:
+            await asyncio.wait(set(self._leaving), timeout=timeout_ms / 1000)
 
     def close(self) -> None:
         for task in self._asking:
@@ -53,10 +58,25 @@ class RaftPeers:
             response = responses.of_message(request, message)
         except (Unreachable, Rejected) as e:
             logger.debug("%s to node %d: %s", type(request).__name__, peer.id, e)
+            if isinstance(e, Rejected) and e.code == ErrorCode.INCONSISTENT_CLUSTER_ID:
+                self._tell_foreign(peer)
             refused = isinstance(e, Unreachable) and e.refused
             self._heard(events.Unanswered(peer, request, refused=refused))
         else:
+            self._foreign.discard((peer.host, peer.port))
             self._heard(events.Answered(peer, request, response))
+
+    def _tell_foreign(self, peer: Peer) -> None:
+        """Say once what is wrong. That node will not have this one, and its cluster goes on."""
+        place = (peer.host, peer.port)
+        if place not in self._foreign:
+            self._foreign.add(place)
+            logger.error(
+                "The controller at %s:%d belongs to another cluster than this node, which was formatted for %s: set "
+                "controller.quorum.voters or controller.quorum.bootstrap.servers right, or format this node for it.",
+                *place,
+                self._cluster_id,
+            )
 
     def _link(self, peer: Peer, request: rpc.Request) -> Link:
         place = (peer.host, peer.port, isinstance(request, rpc.FetchRequest | rpc.FetchSnapshotRequest))

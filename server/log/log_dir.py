@@ -43,6 +43,7 @@ class LogDir:
         self.metadata_log: Log | None = None
         self.offline: str | None = None  # why
         self.clean_epoch = NO_EPOCH  # of the broker that stopped cleanly here before
+        self._loaded = False  # till then its files say more than is known here, and stay as they are
         self._files, self._disk, self._rng = files, files.disk, rng
         self._on_offline = on_offline
         self._lock: Lock | None = None
@@ -121,10 +122,12 @@ class LogDir:
                 elif found.mark:
                     log.warning("Leaving %s/%s alone", self.path, name)
                 else:
-                    self._load_log(
-                        name, (found.topic, found.partition), settings_of, marks, clean, now_ms, timestamp_ms
-                    )
+                    key = found.topic, found.partition
+                    self._load_log(name, key, settings_of, marks, clean, now_ms, timestamp_ms)
+                    if not clean:
+                        yield  # it may have been read whole
             # A crash in recovery leaves checkpoints that are right; the first append afterwards would not.
+            self._loaded = True
             self.checkpoint()
         except OSError as error:
             self.fail(error)
@@ -287,6 +290,8 @@ class LogDir:
 
     def checkpoint(self) -> None:
         """Write recovery points, log start offsets and high watermarks, durably. Raises OSError."""
+        if not self._loaded:
+            return
         logs = self.logs
         self._write(
             checkpoints.RECOVERY_POINTS, ((topic, index, each.recovery_point) for (topic, index), each in logs.items())
@@ -312,11 +317,14 @@ class LogDir:
     # -- the end
 
     def close(self, broker_epoch: int, *, mark: bool = True) -> None:
-        """Close every log; if all went well, leave the mark that the next start needs no recovery."""
+        """Close every log; if all went well, leave the mark that the next start needs no recovery.
+
+        A directory whose logs were never loaded is left as it was found: whole or not.
+        """
         if self.offline is None:
             try:
                 close_all(self._disk, self)
-                if mark:
+                if mark and self._loaded:
                     self.checkpoint()
                     self._disk.replace(
                         f"{self.path}/{checkpoints.CLEAN_SHUTDOWN}", checkpoints.format_clean_shutdown(broker_epoch)

@@ -113,6 +113,10 @@ class Quorum:
         self._changes.left()
 
     @property
+    def me(self) -> ReplicaKey:
+        return self._replica.me
+
+    @property
     def epoch(self) -> RaftEpoch:
         return self._replica.epoch
 

@@ -57,8 +57,10 @@ class Tracked:
             or row.preferred_read_replica != -1
             or row.diverging_epoch.epoch != -1
         )
-        # What comes after an error is news even if it is what was told before it.
-        self.hw = NEVER_SENT if row.error_code else row.high_watermark
+        # What comes after an error is news even if it is what was told before it; a follower whose log diverges cuts
+        # it, and believes nothing else that came with that.
+        unheard = row.error_code or row.diverging_epoch.end_offset >= 0
+        self.hw = NEVER_SENT if unheard else row.high_watermark
         self.log_start_offset = row.log_start_offset
         return news
 

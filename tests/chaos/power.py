@@ -1,4 +1,4 @@
-"""python -m tests.chaos.power JOURNAL CONFIG: a node whose disk notes in a side file what would survive a power cut.
+"""python -m tests.chaos.power JOURNAL DATA CONFIG: a node that notes in a side file what would survive a power cut.
 
 A killed process leaves the page cache behind, a host without power does not. The node's own disk writes a line for
 each file that it makes, cuts or syncs and for each folder that it syncs; after kill -9, `cut` plays the power cut: each
@@ -48,8 +48,9 @@ class NotingFile:
 
 
 class NotingDisk(OsDisk):
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, data: str) -> None:
+        """data: the folder with all that may be lost; a sync of the volume is a sync of all of it."""
+        self._journal, self._data = journal, data
 
     def open(self, path: str, *, create: bool = False) -> NotingFile:  # type: ignore[override]
         new = create and not os.path.exists(path)
@@ -64,19 +65,20 @@ class NotingDisk(OsDisk):
         self._journal.note(SYNCED, os.stat(path).st_ino, len(data))
 
     def rename(self, old: str, new: str) -> None:
+        replaces = os.path.isfile(new)
         super().rename(old, new)
-        self._journal.note(MOVED, old, new)
+        self._journal.note(MOVED, old, new, int(replaces))
 
     def sync_dir(self, path: str) -> None:
         super().sync_dir(path)
         self._journal.note(NAMES, path)
 
     def sync_volume(self, path: str) -> None:
-        sizes = [(status.st_ino, status.st_size) for status in map(os.stat, _files(path))]
+        sizes = [(status.st_ino, status.st_size) for status in map(os.stat, _files(self._data))]
         super().sync_volume(path)
         for inode, size in sizes:
             self._journal.note(SYNCED, inode, size)
-        for folder, _, _ in os.walk(path):
+        for folder, _, _ in os.walk(self._data):
             self._journal.note(NAMES, folder)
 
 
@@ -88,7 +90,7 @@ class FragileNode(Broker):
         return self.folder / "journal"
 
     def start_command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.chaos.power", str(self.journal), str(self.config)]
+        return [sys.executable, "-m", "tests.chaos.power", str(self.journal), str(self.data), str(self.config)]
 
     def cut_power(self, rng: Random) -> int:
         """Returns how many bytes were lost."""
@@ -126,7 +128,10 @@ def read(journal: str) -> tuple[dict[int, int], set[str]]:
         if what == NAMES:
             unnamed = {path for path in unnamed if os.path.dirname(path) != fields[0]}
         elif what == MOVED:
-            old, new = fields
+            old, new, replaces = fields
+            if replaces == "1":  # the name is there, before and after: what the power cut may take is none of it
+                unnamed.discard(old)
+                continue
             unnamed = {new + path[len(old) :] if f"{path}/".startswith(f"{old}/") else path for path in unnamed}
         elif what == MADE:
             synced[int(fields[0])] = 0
@@ -144,8 +149,8 @@ def _files(folder: str) -> list[str]:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    journal, *rest = arguments
-    return main(rest, NotingDisk(Journal(journal)))
+    journal, data, *rest = arguments
+    return main(rest, NotingDisk(Journal(journal), data))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tests.chaos.power import Journal, NotingDisk, cut
 @pytest.fixture
 def disk(tmp_path: Path) -> NotingDisk:
     (tmp_path / "data").mkdir()
-    return NotingDisk(Journal(str(tmp_path / "journal")))
+    return NotingDisk(Journal(str(tmp_path / "journal")), str(tmp_path / "data"))
 
 
 def left(tmp_path: Path, seed: int = 0) -> dict[str, bytes]:
@@ -70,6 +70,15 @@ def test_a_file_whose_name_was_not_synced_may_be_gone(tmp_path: Path, disk: Noti
     assert set(gone) == {True, False}
 
 
+def test_a_file_that_takes_the_place_of_another_leaves_one_of_them(tmp_path: Path, disk: NotingDisk) -> None:
+    path = tmp_path / "data" / "epochs"
+    for seed in range(20):
+        write(disk, path, b"old", synced=3)
+        write(disk, path.with_suffix(".new"), b"new", synced=3, name_synced=False)
+        disk.rename(str(path.with_suffix(".new")), str(path))
+        assert left(tmp_path, seed) == {"epochs": b"new"}
+
+
 def test_after_a_power_cut_everything_that_is_left_is_durable(tmp_path: Path, disk: NotingDisk) -> None:
     write(disk, tmp_path / "data" / "log", b"abcdef", synced=0)
     first = left(tmp_path)
@@ -78,5 +87,7 @@ def test_after_a_power_cut_everything_that_is_left_is_durable(tmp_path: Path, di
 
 def test_a_volume_is_synced_as_a_whole(tmp_path: Path, disk: NotingDisk) -> None:
     write(disk, tmp_path / "data" / "log", b"abcdef", synced=0, name_synced=False)
-    disk.sync_volume(str(tmp_path / "data"))
+    (tmp_path / "data" / "other").mkdir()
+    disk.sync_volume(str(tmp_path / "data" / "other"))
+    (tmp_path / "data" / "other").rmdir()
     assert left(tmp_path) == {"log": b"abcdef"}

@@ -87,8 +87,9 @@ class Member(Node):
         return self.data / "__cluster_metadata-0"
 
     def checkpoints(self) -> list[str]:
-        """Names of the snapshots that it holds, oldest first."""
-        return sorted(path.stem for path in self.metadata.glob("*.checkpoint"))
+        """Names of the snapshots that it holds, oldest first; without 0-0, which a formatting tool wrote."""
+        names = (path.stem for path in self.metadata.glob("*.checkpoint"))
+        return sorted(name for name in names if int(name.partition("-")[0]) > 0)
 
 
 class OurMember(Member):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.metadata.record_format import decode_with_version
-from server.records import batch
+from server.records import batch, control
 from tests.conformance.mixed import Member
 from tests.support import kafka
 
@@ -35,6 +35,15 @@ class FoundLog:
             for record in batch.records(data, 0):
                 value, version = decode_with_version(record.value or b"")
                 told.append((record.offset, _WORD.sub("_", type(value).__name__).upper(), version))
+        return told
+
+    def voter_sets(self) -> list[set[int]]:
+        """The sets of voters that the log tells of, in their order."""
+        told = []
+        for data in self.batches.values():
+            if batch.header(data).is_control:
+                said = [control.decode(record.key, record.value) for record in batch.records(data, 0)]
+                told += [{voter.voter_id for voter in each.voters} for each in said if isinstance(each, control.Voters)]
         return told
 
 

@@ -33,6 +33,22 @@ def is_one_quorum(cluster: Mixed) -> str:
     return f"{len(cluster.nodes)} voters, led by {_named(active)}, followers without lag"
 
 
+def voters_change(cluster: Mixed) -> str:
+    """A voter of each kind is removed by the other side's tool and controller, and joins again by itself."""
+    if not cluster.arrangement.dynamic:
+        return "not asked: the voters are static"
+    for kind, tool in ((THEIRS, cluster.kcli), (OURS, cluster.java)):
+        active = cluster.enthrone(THEIRS if kind == OURS else OURS)
+        node = cluster.of(kind)
+        (found,) = [each for each in cluster.status()["currentVoters"] if each["id"] == node.node_id]
+        named = ("--controller-id", str(node.node_id), "--controller-directory-id", found["directoryId"])
+        tool("metadata-quorum", "remove-controller", *named)
+        sets = mixed_logs.metadata_log(active).voter_sets()
+        assert any(node.node_id not in each for each in sets[-2:]), f"{_named(node)} was not removed: {sets}"
+        is_one_quorum(cluster)
+    return "one of each kind removed by the other side's tool and controller, and joined again"
+
+
 def votes_cross(cluster: Mixed) -> str:
     wanted = {(OURS, THEIRS), (THEIRS, OURS)}
     several = max((OURS, THEIRS), key=cluster.arrangement.kinds.count)
@@ -240,6 +256,7 @@ STEPS: Sequence[tuple[str, Step]] = (
     ("starts", starts),
     ("is one quorum", is_one_quorum),
     ("votes cross", votes_cross),
+    ("voters change", voters_change),
     ("a controller of ours", reign(OURS)),
     ("a controller of Kafka's", reign(THEIRS)),
     ("a controller of ours again", reign(OURS)),

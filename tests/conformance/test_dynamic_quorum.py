@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from server.model.ids import uuid_text
 from tests.support.broker import Broker, kcli
 from tests.support.nodes import HOST
 from tests.support.waiting import until
@@ -111,3 +114,32 @@ def test_a_quorum_grows_and_shrinks(tmp_path: Path, stack: contextlib.ExitStack)
     )
     leader.restart()
     assert members(left[0])[0] == [n.node_id for n in left]
+
+
+def test_a_voter_that_was_wiped_does_not_vote_until_it_has_joined_again(
+    tmp_path: Path, stack: contextlib.ExitStack
+) -> None:
+    """Its vote was on the disk that is gone: the new one observes, says so, and joins by itself where it may."""
+    directories = {n: uuid_text(UUID(int=(n << 100) + n)) for n in (1, 2, 3)}
+    nodes = [Member(tmp_path / str(n), n, 0) for n in directories]
+    voters = ",".join(f"{n.node_id}@{HOST}:{n.controller_port}:{directories[n.node_id]}" for n in nodes)
+    for node in nodes:
+        node.asked = ("--initial-controllers", voters)
+        node.properties["controller.quorum.bootstrap.servers"] = f"{HOST}:{nodes[0].controller_port}"
+    begin(stack, *nodes)
+    one, _, three = nodes
+    assert [row["directoryId"] for row in status(one)["currentVoters"]] == list(directories.values())
+
+    three.stop()
+    shutil.rmtree(three.data)
+    three.asked = ("--no-initial-controllers",)
+    three.format()
+    three.start()
+    until(lambda: "it was formatted anew, and only observes" in three.log, 20, "what is wrong, in the log")
+    assert members(one) == ([1, 2, 3], [3])
+
+    three.stop()
+    three.properties["controller.quorum.auto.join.enable"] = "true"
+    three.start()
+    expected = [directories[1], directories[2], three.directory_id]
+    until(lambda: [row["directoryId"] for row in status(one)["currentVoters"]] == expected, 40, "the voter's new disk")

@@ -35,12 +35,14 @@ class Disk:
     flushed: int = 0
     snapshots: dict[OffsetAndEpoch, bytes] = field(default_factory=dict)
     unfinished: bytes = b""
+    cut_at: int = 0  # the number of the latest event before the log was cut, with all of it flushed
 
     @property
     def end(self) -> int:
         return self.start + len(self.entries)
 
-    def cut(self, end: int) -> None:
+    def cut(self, end: int, number: int = 0) -> None:
+        self.cut_at = max(self.cut_at, number)
         del self.entries[end - self.start :]
         self.flushed = min(self.flushed, len(self.entries))
 

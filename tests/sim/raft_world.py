@@ -45,9 +45,7 @@ class Weather:
 GUSTY = Weather(Settings(request_timeout_ms=700), 0.05, 0.05, 0.05, 3000, 0.001, 4000, 1500, 120)
 # Time-outs as short as the messages take: election upon election, answers that are older than three epochs.
 STORM = Weather(Settings(40, 40, 80, 60, 5, 20), 0.1, 0.15, 0.2, 300, 0.01, 60, 60, 12)
-
-
-# Who asked, at which address, what, and which life of the asker it was.
+# Who asked, where, what, and in which life.
 Waiting = tuple[NodeId, Peer, rpc.Request, Quorum | None]
 
 
@@ -93,7 +91,7 @@ class World(Judges):
         self.calm = False
         self.cut: set[tuple[NodeId, NodeId]] = set()
         self.heap: list[tuple[int, int, Callable[[], None]]] = []
-        self.count = 0
+        self.count = self.crashes = self.cuts = 0
         self.tokens: dict[int, Waiting] = {}
         self.deadlines: dict[NodeId, int] = {}
         self.answers: list[rpc.ChangeVotersResponse] = []
@@ -179,6 +177,7 @@ class World(Judges):
         disk.cut(disk.start + self.rng.randint(disk.flushed, len(disk.entries)))
         disk.unfinished = b""
         self.nodes[node] = None
+        self.crashes += 1
         self.deadlines.pop(node, None)
         self.later(self.rng.randrange(self.weather.down_ms), lambda: self.start(node))
 
@@ -220,7 +219,7 @@ class World(Judges):
                 self.flush_later(node, quorum)
             case effects.Truncate(end_offset):
                 assert disk.start + disk.flushed == disk.end, "the log is cut while it is being flushed"
-                disk.cut(end_offset)
+                disk.cut(end_offset, self.count)
             case effects.StoreSnapshot(_, position, data):
                 disk.unfinished = (disk.unfinished if position else b"") + bytes(data)
                 assert len(disk.unfinished) == position + len(data)
@@ -241,10 +240,10 @@ class World(Judges):
 
     def flush_later(self, node: NodeId, quorum: Quorum) -> None:
         """A flush takes its time, and covers what was there when it began."""
-        disk, end = self.disks[node], self.disks[node].end
+        disk, end, number = self.disks[node], self.disks[node].end, self.count
 
         def flushed() -> None:
-            if self.nodes[node] is quorum:
+            if self.nodes[node] is quorum and number >= disk.cut_at:  # an older one had nothing left to do
                 assert end <= disk.end, "the log was cut while it was being flushed"
                 disk.flushed = max(disk.flushed, end - disk.start)
                 self.step(node, events.Flushed(end))
@@ -379,6 +378,7 @@ class World(Judges):
         """Part the nodes in two; sometimes in one direction only."""
         side = {node for node in self.ids if self.rng.random() < 0.5}
         self.cut = {(a, b) for a in side for b in self.ids if b not in side}
+        self.cuts += 1
         if self.rng.random() < 0.7:
             self.cut |= {(b, a) for a, b in self.cut}
 

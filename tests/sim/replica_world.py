@@ -1,187 +1,111 @@
 """One partition in a seed: three replicas with the production cores, logs and decisions, over a wire that loses,
 repeats and reorders; brokers are fenced, killed and lose their page cache, and the metadata reaches each in its time.
 
-    world = World(seed); world.run(steps)       # raises AssertionError, which names the seed
+    tally = run(seed)           # raises AssertionError that names what went wrong; one seed, one trace
 
 Fetches are answered by the Fetch handler's own code, ISRs are decided by the controller's. There is no loop and no
-clock but the world's steps. Told at the end: what was acknowledged is in every log that may lead, and logs agree."""
+clock but the world's steps. Producers and consumers (tests/sim/replica_clients.py) write down what they see. Trouble
+prefers the moments that are dangerous: just after an acknowledgement, while an ISR changes, while a follower cuts its
+log; then it likes to leave the one to be elected that may be and has least. A crash may fall between any two operations
+of a disk, a message may come when nobody expects it any more. Told afterwards by the history checker: nothing
+acknowledged is lost or doubled; and by the logs: they agree.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from random import Random
-from uuid import UUID
+from typing import Any
 
 from server.broker.fetching import read_one
 from server.broker.partition import Partition
 from server.broker.writes import Writes
-from server.log.log import Log, Origin
-from server.metadata import records as r
-from server.metadata.controller import brokers, isr
-from server.metadata.delta import applied
-from server.metadata.image import Image
-from server.model.errors import ErrorCode, Rejected
-from server.model.features import ELR_VERSION, LATEST_METADATA_VERSION, METADATA_VERSION
-from server.model.ids import NO_LEADER, BrokerEpoch, DirectoryId, LeaderEpoch, NodeId, TopicId
+from server.log.log import Log
+from server.model.errors import Rejected
+from server.model.ids import NodeId
 from server.model.log_settings import LogSettings
 from server.records import batch
-from server.records.build import build
 from server.replication.follower import BackOff, Locate, Position
 from server.replication.leader import ProposeIsr
 from server.replication.sessions import Tracked
-from server.wire.messages.alter_partition import (
-    AlterPartitionRequest,
-    BrokerState,
-    RequestPartitionData,
-    RequestTopicData,
-)
-from server.wire.messages.broker_registration import BrokerRegistrationRequest, Feature, Listener
 from server.wire.messages.fetch import FetchPartition, FetchRequest, LeaderIdAndEpoch, PartitionData
 from tests.sim.disk import MemoryDisk
 from tests.sim.inodes import Temper
-from tests.sim.replica_recovery import recovered
+from tests.sim.replica_clients import PLACE, Reader, Writer
+from tests.sim.replica_controller import NODES, TOPIC, Controller
+from tests.sim.replica_parts import UNREGISTERED, Clock, Died, Replica
+from tests.sim.replica_troubles import Host, Message, Troubles
+from tests.sim.tally import Tally
+from tests.support import history
+from tests.support.history import FINAL, Event
 
-CLUSTER = "a-cluster-of-tests-abc"
-TOPIC = TopicId(UUID(int=500))
-NODES = tuple(map(NodeId, (1, 2, 3)))
-MAX_LAG_MS = 40
-UNREGISTERED = BrokerEpoch(-1)
-STATIC = {"min.insync.replicas": "2"}
-
-
-@dataclass
-class Clock:
-    now: int = 0
-
-    def now_ms(self) -> int:
-        return self.now
-
-    def timestamp_ms(self) -> int:
-        return 1_767_225_600_000 + self.now
-
-
-@dataclass
-class Replica:
-    """One broker, with its one partition; `partition` is None while it is down."""
-
-    node: NodeId
-    disk: MemoryDisk
-    epoch: BrokerEpoch = UNREGISTERED
-    incarnation: int = 0
-    seen: int = -1  # the metadata that it has replayed: an index
-    hw: int = 0  # its checkpoint
-    partition: Partition | None = None
-    writes: Writes = field(default_factory=Writes)
-    acks: list[tuple[int, LeaderEpoch, bytes]] = field(default_factory=list)  # last offset, epoch, value
+MAX_LAG_MS = 120
+STEPS = 2_500
+HEAL_ROUNDS = 400
 
 
 class World:
-    def __init__(self, seed: int) -> None:
-        self.seed, self.rng, self.clock = seed, Random(seed), Clock()
-        self.wire: list[Callable[[], None]] = []
+    def __init__(self, seed: int, trace: Callable[[str], None] = lambda line: None) -> None:
+        self.seed, self.rng, self.clock, self.trace = seed, Random(seed), Clock(), trace
+        self.wire: list[Message] = []
+        self.cut: set[tuple[Host, Host]] = set()
         self.retries: list[Callable[[], bool]] = []  # of proposals that nobody has answered
-        self.replicas = {node: Replica(node, MemoryDisk(self.clock.timestamp_ms, self.rng)) for node in NODES}
-        self.images = [Image()]
-        self.acknowledged: dict[int, bytes] = {}  # last offset -> value
-        self.sent = self.elections = self.truncations = 0
-        self.commit(
-            r.FeatureLevelRecord(METADATA_VERSION, LATEST_METADATA_VERSION),
-            r.FeatureLevelRecord(ELR_VERSION, 1),
-            r.ConfigRecord(2, "t", "min.insync.replicas", "2"),
-        )
+        self.replicas = {node: self._replica(node) for node in NODES}
+        self.events: list[Event] = []
+        self.tally = Tally()
+        self.truncations = 0
+        self.late: list[tuple[int, Message]] = []  # messages that come when nobody expects them any more
+        self.deaf: dict[NodeId, int] = {}  # who hears no metadata, and until when
+        self.lame: dict[NodeId, int] = {}  # who does not fetch, and until when
+        self.hot: NodeId | None = None  # who is in the middle of something
+        self.controller = Controller(self)
+        self.troubles = Troubles(self)
+        rng = self.rng
+        self.writers = [Writer(self, f"w{n}", n, rng.choice([1, 1, 3])) for n in range(rng.randint(1, 3))]
+        self.readers = [Reader(self, f"r{n}") for n in range(2)]
+        self.gusts = rng.choice([0.005, 0.01, 0.03])  # how often there is trouble
+        self.temper = rng.choice([0.0, 0.02, 0.05, 0.1])  # how much of it waits for something that is easy to get wrong
         for replica in self.replicas.values():
-            self.register(replica)
-            self.unfence(replica)
-        self.commit(
-            r.TopicRecord("t", TOPIC),
-            r.PartitionRecord(
-                0,
-                TOPIC,
-                NODES,
-                NODES,
-                leader=NODES[0],
-                leader_epoch=LeaderEpoch(0),
-                partition_epoch=0,
-                directories=tuple(self.directory(node) for node in NODES),
-            ),
-        )
+            self.controller.register(replica)
+            self.controller.unfence(replica)
+        self.controller.make_topic()
         for replica in self.replicas.values():
             self.start(replica)
 
-    # -- the controller
+    def _replica(self, node: NodeId) -> Replica:
+        replica = Replica(node, MemoryDisk(self.clock.timestamp_ms, self.rng))
+
+        def before(operation: str, path: str) -> None:
+            if replica.fuse is not None:
+                replica.fuse -= 1
+                if replica.fuse <= 0:
+                    self.tell(f"node {node} dies in {operation} {path.rpartition('/')[2]}")
+                    raise Died(replica)
+
+        replica.disk.before = before
+        return replica
+
+    def note(self, kind: Any, operation: Any, client: str, **fields: Any) -> None:
+        last_ns = self.events[-1].time_ns if self.events else -1
+        time_ns = max(self.clock.now * 1_000_000, last_ns + 1)
+        self.events.append(Event(kind, operation, time_ns, client, PLACE, **fields))
+
+    def tell(self, line: str) -> None:
+        self.trace(f"{self.clock.now / 1000:.6f} {line}")
 
     @property
-    def image(self) -> Image:
-        return self.images[-1]
+    def images(self) -> list[Any]:
+        return self.controller.images
 
-    def commit(self, *records: r.Record) -> None:
-        if records:
-            after = applied(self.image, records)
-            before = self.image.partition(TOPIC, 0)
-            now = after.partition(TOPIC, 0)
-            self.elections += before is not None and now is not None and before.leader != now.leader
-            self.images.append(replace(after, offset=len(self.images)))
+    def leader_by(self, index: int) -> NodeId:
+        """Who leads by this metadata; anybody where nobody does."""
+        registration = self.images[index].partition(TOPIC, 0)
+        leader = -1 if registration is None else registration.leader
+        return NodeId(leader) if leader >= 0 else self.rng.choice(NODES)
 
-    def directory(self, node: NodeId) -> DirectoryId:
-        return DirectoryId(UUID(int=1000 + node))
-
-    def register(self, replica: Replica, previous_epoch: int = -1) -> None:
-        replica.incarnation += 1
-        request = BrokerRegistrationRequest(
-            replica.node,
-            CLUSTER,
-            UUID(int=replica.node * 1_000_000 + replica.incarnation),
-            [Listener("PLAINTEXT", "localhost", 9092, 0)],
-            [Feature(METADATA_VERSION, 7, LATEST_METADATA_VERSION), Feature(ELR_VERSION, 0, 1)],
-            None,
-            log_dirs=[self.directory(replica.node)],
-            previous_broker_epoch=previous_epoch,
-        )
-        epoch = BrokerEpoch(len(self.images))
-        decision = brokers.register(
-            self.image, STATIC, request, cluster_id=CLUSTER, new_epoch=epoch, session_alive=False
-        )
-        self.commit(*decision.records)
-        replica.epoch = BrokerEpoch(decision.response.broker_epoch)
-
-    def unfence(self, replica: Replica) -> None:
-        self.commit(*brokers.unfence(self.image, STATIC, replica.node).records)
-
-    def propose(self, replica: Replica, partition: Partition, wanted: ProposeIsr) -> None:
-        """Sent until somebody answers, or until the metadata says more."""
-        leader = partition.leader
-        assert leader is not None
-        members = [
-            BrokerState(each, replica.epoch if each == replica.node else leader.broker_epoch(each))
-            for each in sorted(wanted.isr)
-        ]
-        row = RequestPartitionData(0, leader.epoch, (), members, partition_epoch=wanted.partition_epoch)
-        request = AlterPartitionRequest(replica.node, replica.epoch, [RequestTopicData(TOPIC, [row])])
-
-        def ask() -> None:
-            try:
-                decision = isr.alter(self.image, STATIC, request)
-            except Rejected:
-                return
-            self.commit(*decision.records)
-            answer = decision.response.topics[0].partitions[0]
-            self.wire.append(lambda: hear(answer.error_code, answer.isr, answer.partition_epoch))
-
-        def hear(code: int, members: "object", epoch: int) -> None:
-            if partition.leader is not leader:
-                return
-            if code == ErrorCode.INELIGIBLE_REPLICA:
-                partition.proposal_refused()
-            elif code == ErrorCode.NONE:
-                partition.altered(frozenset(map(NodeId, members)), epoch)  # type: ignore[call-overload]
-
-        def again() -> bool:
-            still = partition.leader is leader and leader.partition_epoch == wanted.partition_epoch
-            if still:
-                self.wire.append(ask)
-            return still
-
-        self.wire.append(ask)
-        self.retries.append(again)
+    def leads_now(self, replica: Replica) -> bool:
+        """Whether it leads in the epoch that the controller knows, and so has all that is committed."""
+        now, partition = self.controller.registration, replica.partition
+        known = partition is not None and partition.leader is not None and partition.leader_epoch == now.leader_epoch
+        return known and now.leader == replica.node
 
     # -- brokers
 
@@ -189,7 +113,7 @@ class World:
         log = Log.open(
             replica.disk.session(),
             "/data/t-0",
-            LogSettings(segment_bytes=2_000),
+            LogSettings(segment_bytes=self.rng.choice([600, 2_000])),
             recovery_point=0,
             log_start_offset=0,
             clean_shutdown=False,
@@ -197,7 +121,7 @@ class World:
             timestamp_ms=self.clock.timestamp_ms(),
             topic_id=TOPIC,
         )
-        replica.writes = Writes()
+        replica.writes, replica.acks = Writes(), []
         replica.partition = Partition(
             "t",
             TOPIC,
@@ -208,38 +132,44 @@ class World:
             hw=self.rng.randint(0, replica.hw),
             propose=lambda partition, wanted: self.propose(replica, partition, wanted),
         )
-        replica.acks = []
+        self.tell(f"node {replica.node} starts with {log.leo} records, registered as {replica.epoch}")
         self.publish(replica, len(self.images) - 1)
 
     def publish(self, replica: Replica, index: int) -> None:
         replica.seen = index
         registration = self.images[index].partition(TOPIC, 0)
-        assert replica.partition is not None
+        partition = replica.partition
+        assert partition is not None
         if registration is not None:
-            replica.partition.become(registration, replica.node, 2, MAX_LAG_MS)
+            led, leo = partition.leader is not None, partition.leo
+            partition.become(registration, replica.node, 2, MAX_LAG_MS)
+            if not led and partition.leader is not None:
+                self.hot = replica.node
+                self.tell(f"node {replica.node} leads epoch {partition.leader_epoch} from {leo}, hw {partition.hw}")
         self.settle(replica)
 
     def crash(self, replica: Replica, *, power: bool) -> None:
+        """It is gone, and the controller learns of it at once, or in time."""
         assert replica.partition is not None
         replica.hw = max(replica.hw, replica.partition.hw)
         replica.partition.leader = replica.partition.follower = None  # the dead answer nobody
-        replica.partition = None
+        self.tell(f"node {replica.node} {'loses power' if power else 'is killed'} at {replica.partition.log.leo}")
+        replica.partition, replica.fuse, replica.clean = None, None, UNREGISTERED
         replica.disk.crash(self.rng, None if power else Temper.KEEP)
+        self.tally.kills += not power
+        self.tally.power_cuts += power
+        self.controller.fence(replica.node)
 
-    def produce(self, replica: Replica) -> None:
-        partition = replica.partition
-        if partition is None or partition.leader is None:
-            return
-        self.sent += 1
-        value = b"%d" % self.sent
-        data = bytearray(build([batch.Record(0, self.clock.timestamp_ms(), None, value)]))
-        try:
-            done = partition.stage(data, all_replicas=True, origin=Origin.CLIENT)
-        except Rejected:
-            return
-        replica.writes.flush()
-        replica.acks.append((done.last_offset, partition.leader_epoch, value))
-        self.settle(replica)
+    def stop(self, replica: Replica) -> None:
+        """A clean stop: all is on disk, and the registration is noted."""
+        assert replica.partition is not None
+        self.tell(f"node {replica.node} stops")
+        replica.hw, replica.clean = max(replica.hw, replica.partition.hw), replica.epoch
+        replica.partition.close()
+        replica.partition.log.close()
+        replica.partition, replica.fuse = None, None
+        replica.disk.crash(self.rng, Temper.KEEP)
+        self.controller.fence(replica.node)
 
     def settle(self, replica: Replica) -> None:
         """Acknowledge what is committed, as Produce does."""
@@ -247,26 +177,50 @@ class World:
         if partition is None or partition.leader is None:
             replica.acks = []
             return
-        for offset, epoch, value in list(replica.acks):
+        for row in list(replica.acks):
+            offset, epoch, answer = row
             if epoch != partition.leader_epoch:
-                replica.acks.remove((offset, epoch, value))
+                replica.acks.remove(row)
             elif partition.hw > offset and not partition.leader.below_min_isr:
-                assert self.acknowledged.setdefault(offset, value) == value, f"seed {self.seed}: two at {offset}"
-                replica.acks.remove((offset, epoch, value))
+                replica.acks.remove(row)
+                answer()
+
+    def acked(self, replica: Replica) -> None:
+        """An answer that promises something leaves it."""
+        self.hot = replica.node
 
     # -- the wire
+
+    def send(self, source: Host, target: Host, act: Callable[[], None]) -> None:
+        self.wire.append((source, target, act))
+
+    def propose(self, replica: Replica, partition: Partition, wanted: ProposeIsr) -> None:
+        """Sent until somebody answers, or until the metadata says more."""
+        ask, again = self.controller.proposal(replica, partition, wanted)
+        self.hot = replica.node
+        self.send(replica.node, "controller", ask)
+        self.retries.append(again)
 
     def retry(self) -> None:
         self.retries = [again for again in self.retries if again()]
 
     def deliver(self) -> None:
-        act = self.wire.pop(self.rng.randrange(len(self.wire)))
+        at = self.rng.randrange(len(self.wire))
+        self.wire[at], self.wire[-1] = self.wire[-1], self.wire[at]
+        row = self.wire.pop()
         chance = self.rng.random()
-        if chance < 0.1:
+        if chance < 0.08 or row[:2] in self.cut:
+            self.tally.faults += 1
             return
-        if chance < 0.2:
-            self.wire.append(act)
-        act()
+        if chance < 0.16:
+            self.tally.faults += 1
+            self.wire.append(row)
+        elif chance < 0.22:
+            self.tally.faults += 1
+            self.late.append((self.clock.now + self.rng.randint(10, 150), row))
+            if chance < 0.19:
+                return
+        row[2]()
 
     def fetch(self, replica: Replica) -> None:
         partition = replica.partition
@@ -279,19 +233,22 @@ class World:
         def ask() -> None:
             row = self.serve(leader, replica.node, epoch, want)
             if row is not None:
-                self.wire.append(lambda: hear(row))
+                self.send(leader.node, replica.node, lambda: hear(row))
 
         def hear(row: PartitionData) -> None:
             if replica.partition is not partition or partition.follower is not core:
                 return
             before = partition.leo
             left = partition.answered(at, row)
-            self.truncations += partition.leo < before
+            if partition.leo < before:
+                self.truncations += 1
+                self.hot = replica.node
+                self.tell(f"node {replica.node} cuts its log from {before} to {partition.leo}")
             if isinstance(left, Locate):
                 self.locate(replica, partition, at, leader)
-            assert not isinstance(left, BackOff) or row.error_code, f"seed {self.seed}: {partition.log.epochs.entries}"
+            assert not isinstance(left, BackOff) or row.error_code, f"stuck: {partition.log.epochs.entries}"
 
-        self.wire.append(ask)
+        self.send(replica.node, leader.node, ask)
 
     def serve(self, leader: Replica, node: NodeId, epoch: int, want: FetchPartition) -> PartitionData | None:
         if leader.partition is None:
@@ -309,92 +266,128 @@ class World:
 
     def locate(self, replica: Replica, partition: Partition, at: Position, leader: Replica) -> None:
         if leader.partition is not None and leader.partition.leader is not None:
+            before = partition.leo
             partition.located(at, leader.partition.log_start_offset, leader.partition.leo)
+            self.tell(f"node {replica.node} was out of range: from {before} to {partition.leo}")
 
     # -- what happens
 
     def step(self) -> None:
-        self.clock.now += 1
+        now = self.clock.now = self.clock.now + 1
         rng = self.rng
-        replica = self.replicas[rng.choice(NODES)]
-        chance = rng.random()
-        if self.wire and chance < 0.5:
+        if self.late:
+            self.wire += [row for due, row in self.late if due <= now]
+            self.late = [each for each in self.late if each[0] > now]
+        if self.hot is not None and rng.random() < self.temper:
+            self.troubles.ambush()
+        self.go_on(self.replicas[rng.choice(NODES)], rng.random())
+
+    def go_on(self, replica: Replica, chance: float) -> None:
+        rng, now = self.rng, self.clock.now
+        if chance < self.gusts:
+            self.troubles.strike(replica)
+        elif chance < 5 * self.gusts:
+            self.troubles.recover()
+        elif self.wire and rng.random() < 0.6:
             self.deliver()
-        elif chance < 0.65:
-            self.fetch(replica)
-        elif chance < 0.8:
-            self.produce(replica)
-        elif chance < 0.9:
-            if replica.partition is not None and replica.seen < len(self.images) - 1:
+        elif chance < 0.45:
+            if self.lame.get(replica.node, 0) <= now:
+                self.fetch(replica)
+        elif chance < 0.6:
+            rng.choice(self.writers).act()
+        elif chance < 0.72:
+            rng.choice(self.readers).act()
+        elif chance < 0.92:
+            hears = replica.partition is not None and self.deaf.get(replica.node, 0) <= now
+            if hears and replica.seen < len(self.images) - 1:
                 self.publish(replica, rng.randint(replica.seen + 1, len(self.images) - 1))
-        elif chance < 0.93:
+        else:
             if replica.partition is not None:
                 replica.partition.tick(self.clock.now)
             self.retry()
-        else:
-            self.trouble(replica, rng.random())
 
-    def trouble(self, replica: Replica, chance: float) -> None:
-        down = [each for each in self.replicas.values() if each.partition is None]
-        registration = self.image.partition(TOPIC, 0)
-        assert registration is not None
-        if chance < 0.1:
-            self.commit(*brokers.fence(self.image, STATIC, replica.node).records)
-        elif chance < 0.4 and replica.partition is not None and replica.seen >= replica.epoch:
-            self.unfence(replica)
-        elif chance < 0.5 and replica.partition is not None:
-            # A host may lose its page cache while another one in sync has all; no more is promised without syncing.
-            power = bool(set(registration.isr) - {replica.node}) and self.rng.random() < 0.5
-            self.crash(replica, power=power)
-            self.commit(*brokers.fence(self.image, STATIC, replica.node).records)
-        elif chance < 0.8 and down:
-            back = self.rng.choice(down)
-            self.register(back)
-            self.start(back)
-        else:
-            self.commit(*recovered(self.image, STATIC, TOPIC, self.replicas))
+    def rise(self, replica: Replica) -> None:
+        self.controller.register(replica)
+        self.start(replica)
 
-    def run(self, steps: int) -> None:
+    def safely(self, act: Callable[[], None]) -> None:
+        """Act; who dies over it is dead."""
+        try:
+            act()
+        except Died as died:
+            replica = died.replica
+            replica.fuse = None
+            if replica.partition is None:  # it died while it started
+                replica.disk.crash(self.rng, Temper.KEEP)
+            else:
+                self.crash(replica, power=self.troubles.may_lose_power(replica) and self.rng.random() < 0.5)
+
+    def run(self, steps: int = STEPS) -> Tally:
         for _ in range(steps):
-            self.step()
+            self.safely(self.step)
         self.heal()
         self.judge()
+        self.tally.acknowledged = history.acknowledged(self.events)
+        self.tally.read = sum(len(event.rows) for event in self.events)
+        self.tally.elections = self.controller.elections
+        return self.tally
 
     def heal(self) -> None:
         """Everybody is back, and hears everything, till nothing changes any more."""
+        self.cut.clear()
+        self.late.clear()
+        self.tell("heal")
         for replica in self.replicas.values():
+            replica.fuse = None
             if replica.partition is None:
-                self.register(replica)
-                self.start(replica)
-        for _ in range(300):
+                self.rise(replica)
+        for _ in range(HEAL_ROUNDS):
             self.clock.now += 1
             for replica in self.replicas.values():
                 self.publish(replica, len(self.images) - 1)
-                self.unfence(replica)
+                self.controller.unfence(replica)
                 self.fetch(replica)
-            self.commit(*recovered(self.image, STATIC, TOPIC, self.replicas))
+            self.controller.recover()
+            for writer in self.writers:
+                writer.act(may_begin=False)
             self.retry()
-            for act in [self.wire.pop(0) for _ in list(self.wire)]:
+            under_way, self.wire = self.wire, []
+            for _, _, act in under_way:
                 act()
+        assert all(writer.idle for writer in self.writers), "unanswered: a producer waits for ever"
+
+    # -- judgement
 
     def judge(self) -> None:
-        registration = self.image.partition(TOPIC, 0)
-        assert registration is not None
-        where = f"seed {self.seed}: {registration}"
-        assert registration.leader != NO_LEADER, where
-        assert set(registration.isr) == set(NODES), where
-        log, *others = (self.content(replica) for replica in self.replicas.values())
-        assert all(each == log for each in others), f"{where}: logs differ"
-        found = {record.offset: record.value for at, _ in batch.headers(log) for record in batch.records(log, at)}
-        lost = {offset: value for offset, value in self.acknowledged.items() if found.get(offset) != value}
-        assert not lost, f"{where}: lost {lost}"
+        registration = self.controller.registration
+        assert registration.leader >= 0, f"leaderless: {registration}"
+        assert set(registration.isr) == set(NODES), f"under-replicated: {registration}"
+        logs = {replica.node: self.content(replica) for replica in self.replicas.values()}
+        log = logs[registration.leader]
+        found = (
+            (r.offset, bytes(r.value or b"").decode()) for at, _ in batch.headers(log) for r in batch.records(log, at)
+        )
+        self.note("ok", "poll", FINAL, rows=tuple(found), start=0)
+        anomalies = history.check(self.events)
+        assert not anomalies, "\n".join(map(str, anomalies[:10]))
+        assert all(each == log for each in logs.values()), f"different-bytes: {[len(each) for each in logs.values()]}"
 
     def content(self, replica: Replica) -> bytes:
         partition = replica.partition
         assert partition is not None
-        assert partition.hw == partition.leo, f"seed {self.seed}: node {replica.node} at {partition.hw}/{partition.leo}"
+        assert partition.hw == partition.leo, f"uncommitted: node {replica.node} at {partition.hw} of {partition.leo}"
         data, offset = b"", partition.log_start_offset
         while offset < partition.hw:
             got = partition.read(offset, 1 << 20, partition.hw, minimum_one=True)
             data, offset = data + bytes(got.data), got.next_offset
         return data
+
+
+def run(seed: int, steps: int = STEPS, trace: Callable[[str], None] = lambda line: None) -> Tally:
+    """Play one world. Raises AssertionError, which names the seed."""
+    world = World(seed, trace)
+    try:
+        return world.run(steps)
+    except BaseException as e:
+        e.add_note(f"in the replica world of seed {seed}, at step {world.clock.now}")
+        raise

@@ -15,7 +15,7 @@ from random import Random
 from server.broker.partition import Partition
 from server.metadata.image import Image
 from server.model.errors import ErrorCode
-from server.model.ids import NO_LEADER, BrokerEpoch, NodeId, TopicId
+from server.model.ids import NO_LEADER, BrokerEpoch, LeaderEpoch, NodeId, TopicId
 from server.ports import Network
 from server.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from tests.sim import quorum_world
@@ -46,21 +46,29 @@ FIRST_EPOCH_VERSION = 4  # of ListOffsets: clients before it cannot tell a depos
 @dataclass
 class Report(quorum_world.Report):
     records: int = 0
+    read: int = 0
     elections: int = 0
 
 
 class LeaderClient(Client):
-    """Finds the leader of one partition, as well as the cluster itself knows it."""
+    """Finds the leader of one partition, as well as the cluster itself knows it.
 
-    def __init__(self, network: Network, rng: Random, host: Callable[[], str]) -> None:
-        super().__init__(network, rng, host(), PORT)
-        self._find = host
+    As a Kafka client it never turns back from a leader epoch that it has seen to an older one (KIP-320): a leader that
+    was deposed and has not heard of it would show it less than it knows.
+    """
+
+    def __init__(self, network: Network, rng: Random, find: Callable[[], tuple[LeaderEpoch, str]]) -> None:
+        self._epoch, host = find()
+        super().__init__(network, rng, host, PORT)
+        self._find = find
 
     async def _connected(self) -> Connection:
-        host = self._find()
-        if host != self._host:
-            self.disconnect()
-            self._host = host
+        epoch, host = self._find()
+        if epoch >= self._epoch:
+            self._epoch = epoch
+            if host != self._host:
+                self.disconnect()
+                self._host = host
         connection = await super()._connected()
         if self._spoken[LIST_OFFSETS][1] >= FIRST_EPOCH_VERSION:
             self._versions.setdefault(
@@ -102,6 +110,7 @@ class World(quorum_world.World):
             await asyncio.gather(*self._actors)
         await self._judge()
         self.report.records = history.acknowledged(self.events)
+        self.report.read = sum(len(event.rows) for event in self.events)
         self.report.elections = sum(
             registration.leader_epoch
             for topic in self.image.topics.values()
@@ -147,12 +156,16 @@ class World(quorum_world.World):
         network = self.nodes.network.host(f"client{self.nodes._clients}")
         return LeaderClient(network, self.rng, lambda: self._leader_of(place))
 
-    def _leader_of(self, place: Place) -> str:
+    def _leader_of(self, place: Place) -> tuple[LeaderEpoch, str]:
+        """The epoch and the host of who leads; any broker in epoch -1 or where nobody does."""
         topic = self.image.topics.get(place.topic)
         registration = None if topic is None else topic.partitions[place.index]
-        if registration is None or registration.leader == NO_LEADER:
-            return self.nodes.nodes[self.rng.choice(self.nodes.brokers)].host
-        return self.nodes.nodes[registration.leader].host
+        if registration is None:
+            return LeaderEpoch(-1), self.nodes.nodes[self.rng.choice(self.nodes.brokers)].host
+        leader = registration.leader
+        if leader == NO_LEADER:
+            leader = NodeId(self.rng.choice(self.nodes.brokers))
+        return registration.leader_epoch, self.nodes.nodes[leader].host
 
     def _topic_id(self, name: str) -> TopicId:
         return self.topic_ids[name]

@@ -2,29 +2,8 @@
 
 import pytest
 
+from tests.sim.raft_lives import live, play
 from tests.sim.raft_world import GUSTY, STORM, World
-
-MISFORTUNES = 90
-
-
-def live(world: World) -> None:
-    """Let mischief rule for a while, then calm; the judges watch throughout."""
-    for _ in range(MISFORTUNES):
-        world.run(world.now_ms + world.rng.randrange(world.weather.gap_ms))
-        world.mischief()
-        if world.rng.random() < 0.3:
-            world.judge_logs()
-            world.judge_voters()
-    world.heal()
-    # The longest that a message is late, some rounds of elections, and time to fetch.
-    times = world.weather.settings
-    world.run(world.now_ms + world.weather.latest_ms + 4 * times.fetch_timeout_ms)
-    for node in world.leading():
-        world.append(node, 1)
-    world.run(world.now_ms + 2 * times.fetch_timeout_ms)
-    world.judge_logs()
-    world.judge_voters()
-    world.judge_end()
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -45,3 +24,7 @@ def test_a_configured_quorum_keeps_what_it_committed_in_a_storm(seed: int) -> No
 @pytest.mark.parametrize("seed", range(3000, 3100))
 def test_a_quorum_whose_voters_change_keeps_what_it_committed_in_a_storm(seed: int) -> None:
     live(World(seed, STORM, voters=1 + seed % 4, observers=2, dynamic=True))
+
+
+def test_a_flush_that_others_have_overtaken_is_nothing_to_a_log_that_was_cut_since() -> None:
+    play(112)

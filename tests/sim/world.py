@@ -19,6 +19,7 @@ from server import config as node_config
 from server.broker import snapshots
 from server.log import meta_properties
 from server.log.meta_properties import UnusableDirectory
+from server.log.owner import StorageFailed
 from server.metadata import bootstrap
 from server.model.features import LATEST_METADATA_VERSION
 from server.model.ids import DirectoryId, NodeId, TopicId
@@ -135,7 +136,7 @@ class World:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, CannotStart | UnusableDirectory | OSError) and self.report.disk_faults:
+        if isinstance(error, CannotStart | UnusableDirectory | OSError | StorageFailed) and self.report.disk_faults:
             self.network.note(f"the node cannot start: {error}")
         elif error and not isinstance(error, Killed):
             self._problems.append(f"the broker failed: {error!r}")

@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 FINAL = "final"
+FOUND_AT = r"\(at (\d+\.\d+) s\)"  # in an anomaly's words: when what it is about was seen or promised
 Partition = str
 Row = tuple[int, str]
 
@@ -53,12 +54,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Anomaly:
+    """time_ns: of the event that shows it, or of the promise that was broken."""
+
     name: str
     partition: Partition
     what: str
+    time_ns: int = field(default=-1, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.name} in {self.partition}: {self.what}"
+        when = f" (at {self.time_ns / 1e9:.6f} s)" if self.time_ns >= 0 else ""
+        return f"{self.name} in {self.partition}: {self.what}{when}"
 
 
 @dataclass
@@ -67,6 +72,7 @@ class _Seen:
 
     at: dict[int, str] = field(default_factory=dict)  # offset -> value, as acknowledged or read
     acknowledged: dict[int, str] = field(default_factory=dict)
+    times: dict[int, int] = field(default_factory=dict)  # offset -> when it was known first
 
 
 def check(events: Sequence[Event], durable: frozenset[Partition] = frozenset()) -> list[Anomaly]:
@@ -81,6 +87,11 @@ def check(events: Sequence[Event], durable: frozenset[Partition] = frozenset()) 
         found.update(_check_order(partition, own))
         found.update(_check_ends(partition, own, survives=partition in durable))
     return sorted(found)
+
+
+def short(value: str) -> str:
+    """A value without its filler of dots."""
+    return repr(value.rstrip("."))
 
 
 def acknowledged(events: Iterable[Event]) -> int:
@@ -107,8 +118,10 @@ def _check_offsets(partition: Partition, events: list[Event], *, survives: bool)
         rows = ((event.offset, event.value),) if event.operation == "send" else event.rows
         for offset, value in rows if event.kind == "ok" else ():
             before = eras[era].at.setdefault(offset, value)
+            eras[era].times.setdefault(offset, event.time_ns)
             if before != value:
-                yield Anomaly("inconsistent-offsets", partition, f"offset {offset} is {before!r} and {value!r}")
+                what = f"offset {offset} is {short(before)} and {short(value)}"
+                yield Anomaly("inconsistent-offsets", partition, what, event.time_ns)
     final, start = _final(events)
     if start is None:
         return
@@ -126,17 +139,18 @@ def _check_kept(
     for offset, value in sorted({**seen.at, **seen.acknowledged}.items()):
         if offset < start:
             continue
-        kept = final.get(offset) == value
+        kept, time_ns = final.get(offset) == value, seen.times.get(offset, -1)
         if kept and lost_from is not None:
-            yield Anomaly("hole", partition, f"offset {offset} {value!r} outlived offset {lost_from}")
+            yield Anomaly("hole", partition, f"offset {offset} {short(value)} outlived offset {lost_from}", time_ns)
         if kept or not must:
             lost_from = lost_from if kept or lost_from is not None else offset
             continue
         if offset in final:
-            yield Anomaly("inconsistent-offsets", partition, f"offset {offset} is {value!r} and {final[offset]!r}")
+            what = f"offset {offset} is {short(value)} and {short(final[offset])}"
+            yield Anomaly("inconsistent-offsets", partition, what, time_ns)
         if value not in final.values():
             name = "lost-write" if end > offset else "unseen"
-            yield Anomaly(name, partition, f"{value!r}, acknowledged or read at offset {offset}")
+            yield Anomaly(name, partition, f"{short(value)}, acknowledged or read at offset {offset}", time_ns)
 
 
 def _final(events: Iterable[Event]) -> tuple[dict[int, str], int | None]:
@@ -158,12 +172,12 @@ def _check_values(partition: Partition, events: list[Event]) -> Iterator[Anomaly
                 places[era, value].add(offset)
     for value in sorted({value for _, value in places}):
         if value not in sent:
-            yield Anomaly("unwritten-read", partition, f"{value!r} was read, and nobody sent it")
+            yield Anomaly("unwritten-read", partition, f"{short(value)} was read, and nobody sent it")
         if value in failed:
-            yield Anomaly("aborted-read", partition, f"{value!r} was read, and its send had failed")
+            yield Anomaly("aborted-read", partition, f"{short(value)} was read, and its send had failed")
     for (_, value), offsets in sorted(places.items()):
         if len(offsets) > 1:
-            yield Anomaly("duplicate", partition, f"{value!r} is at offsets {sorted(offsets)}")
+            yield Anomaly("duplicate", partition, f"{short(value)} is at offsets {sorted(offsets)}")
 
 
 def _check_order(partition: Partition, events: list[Event]) -> Iterator[Anomaly]:
@@ -181,8 +195,8 @@ def _check_order(partition: Partition, events: list[Event]) -> Iterator[Anomaly]
         elif event.operation == "send" and event.kind == "ok":
             order, offset, value = highest.get(event.client, (-1, -1, ""))
             if (asked.get(event.value, number) > order) != (event.offset > offset):
-                pair = f"{value!r} at {offset} and {event.value!r} at {event.offset}"
-                yield Anomaly("nonmonotonic-send", partition, f"{event.client} sent {pair}")
+                pair = f"{short(value)} at {offset} and {short(event.value)} at {event.offset}"
+                yield Anomaly("nonmonotonic-send", partition, f"{event.client} sent {pair}", event.time_ns)
             if event.offset > offset:
                 highest[event.client] = (asked.get(event.value, number), event.offset, event.value)
         elif event.operation == "poll" and event.kind == "ok":
@@ -194,29 +208,32 @@ def _check_poll(event: Event, expected: dict[str, int], known: set[int]) -> Iter
     for offset, _ in event.rows:
         if at >= 0 and offset < at:
             what = f"{event.client} was at {at} and got {offset}"
-            yield Anomaly("nonmonotonic-poll", event.partition, what)
+            yield Anomaly("nonmonotonic-poll", event.partition, what, event.time_ns)
         elif at >= 0 and (skipped := [missed for missed in range(at, offset) if missed in known]):
-            yield Anomaly(
-                "poll-skip", event.partition, f"{event.client} was at {at} and got {offset}, past {skipped[:5]}"
-            )
+            what = f"{event.client} was at {at} and got {offset}, past {skipped[:5]}"
+            yield Anomaly("poll-skip", event.partition, what, event.time_ns)
         at = offset + 1
     expected[event.client] = at
 
 
 def _check_ends(partition: Partition, events: list[Event], *, survives: bool) -> Iterator[Anomaly]:
-    """An end asked for after something was known to be below it must be above that."""
-    floor = 0
+    """An end that a client asks for after it knew something to be below it must be above that.
+
+    What other clients know does not count: a leader that was deposed and has not heard of it may answer with an end
+    of its own time. A client that goes by leader epochs never turns back to such a leader, so its own ends only grow.
+    """
+    floors: dict[str, int] = defaultdict(int)
     asked: dict[str, int] = {}
     for event in events:
         if event.operation == "power-cut":
-            floor = floor if survives else 0
+            if not survives:
+                floors.clear()
             asked.clear()
         elif event.operation == "end" and event.kind == "invoke":
-            asked[event.client] = floor
-        elif event.operation == "end" and event.kind == "ok":
-            if event.offset < asked.get(event.client, 0):
-                what = f"{event.client} was told {event.offset}, after {asked[event.client]} was known"
-                yield Anomaly("end-offset-regression", partition, what)
-            floor = max(floor, event.offset)
+            asked[event.client] = floors[event.client]
         elif event.kind == "ok":
-            floor = max([floor, event.offset + 1, *(offset + 1 for offset, _ in event.rows)])
+            if event.operation == "end" and event.offset < asked.get(event.client, 0):
+                what = f"{event.client} was told {event.offset}, after {asked[event.client]} was known to it"
+                yield Anomaly("end-offset-regression", partition, what, event.time_ns)
+            end = event.offset if event.operation == "end" else event.offset + 1
+            floors[event.client] = max([floors[event.client], end, *(offset + 1 for offset, _ in event.rows)])

@@ -78,7 +78,7 @@ def test_a_sound_history_has_no_anomaly() -> None:
         ("poll-skip", Story().sent("a", 0).sent("b", 1).polled(B, start=0)),
         ("end-offset-regression", Story().end(2).end(1)),
         ("end-offset-regression", Story().sent("a", 0).end(0)),
-        ("end-offset-regression", Story().asked("a", "b").polled(A, B).end(1)),
+        ("end-offset-regression", Story().asked("a", "b").polled(A, B, client="c").end(1)),
         ("hole", Story().sent("a", 0).sent("b", 1).sent("c", 2).power_cut().asked("x").final(A, (1, "x"), C)),
         ("inconsistent-offsets", Story().power_cut().sent("a", 0).asked("x").polled((0, "x"))),
         ("unseen", Story().power_cut().sent("a", 0).final()),
@@ -99,6 +99,7 @@ def test_what_goes_wrong_is_named(name: str, story: Story) -> None:
         Story().sent("a", 0).end(1).power_cut().end(0).asked("x").final((0, "x")),
         Story().asked("a").add("info", "send", value="a").final(A),
         Story().asked("a").add("info", "send", value="a").final(),
+        Story().asked("a", "b").polled(A, B, client="r").end(1),  # of a deposed leader, which this client still asks
     ],
 )
 def test_what_may_happen_is_not_called_wrong(story: Story) -> None:
@@ -122,3 +123,45 @@ def test_partitions_are_judged_apart() -> None:
 def test_events_are_lines_of_json() -> None:
     for event in Story().sent("a", 0).polled(A, B).events:
         assert Event.parse(event.json()) == event
+
+
+@pytest.mark.parametrize(
+    ("name", "shows", "sound"),
+    [
+        (
+            "lost-write",
+            Story().sent("a", 0).sent("b", 1).final(B),
+            Story().sent("b", 1).asked("a").add("info", "send", value="a").final(B),  # nobody promised the other one
+        ),
+        ("unseen", Story().sent("a", 0).final(), Story().asked("a").final()),
+        ("duplicate", Story().sent("a", 0).final(A, (1, "a")), Story().sent("a", 0).sent("b", 1).final(A, B)),
+        (
+            "inconsistent-offsets",
+            Story().sent("a", 0).asked("b").final((0, "b"), (1, "a")),
+            Story().sent("a", 0).asked("b").final(A, B),
+        ),
+        (
+            "aborted-read",
+            Story().asked("a").add("fail", "send", value="a").polled(A),
+            Story().asked("a").add("info", "send", value="a").polled(A),  # nobody said that it failed
+        ),
+        ("unwritten-read", Story().polled(A), Story().asked("a").polled(A)),
+        ("nonmonotonic-send", Story().sent("b", 1).sent("a", 0), Story().sent("b", 1).sent("a", 0, client="d")),
+        (
+            "nonmonotonic-poll",
+            Story().asked("a", "b").polled(A, B).polled(A),
+            Story().asked("a", "b").polled(A, B).polled(A, start=0),  # it went back on purpose
+        ),
+        (
+            "poll-skip",
+            Story().sent("a", 0).sent("b", 1).polled(B, start=0),
+            Story().sent("a", 0).sent("b", 1).polled(B, start=1),
+        ),
+        ("end-offset-regression", Story().end(2).end(1), Story().end(2).end(2)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_anomaly_is_told_from_what_looks_like_it(name: str, shows: Story, sound: Story) -> None:
+    """The smallest history of each, and the nearest one that is sound."""
+    assert name in shows.anomalies()
+    assert sound.anomalies() == []

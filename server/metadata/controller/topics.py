@@ -42,18 +42,23 @@ NewId = Callable[[], TopicId]
 
 
 def create(
-    image: Image, static: settings.Static, request: CreateTopicsRequest, new_id: NewId, below: Below
+    image: Image,
+    static: settings.Static,
+    request: CreateTopicsRequest,
+    new_id: NewId,
+    below: Below,
+    room: int = MAX_PARTITIONS_A_REQUEST,
 ) -> Decision[CreateTopicsResponse]:
     """Create the topics of a request, or say what would come of it.
 
     new_id, below  draws: an id for each topic, and starting points for placement
+    room           how many partitions they may have together
     Row errors: INVALID_CONFIG, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR,
     INVALID_REQUEST, INVALID_TOPIC_EXCEPTION, POLICY_VIOLATION, TOPIC_ALREADY_EXISTS.
     """
     records: list[Record] = []
     results = []
     twice = {name for name, times in Counter(topic.name for topic in request.topics).items() if times > 1}
-    room = MAX_PARTITIONS_A_REQUEST
     shared = _Defaults(image, static)
     # Kept beside the image, and grown with it: looking for a collision must not walk all topics for each new one.
     folded = {topic_names.folded(name): name for name in image.topics if topic_names.may_collide(name)}

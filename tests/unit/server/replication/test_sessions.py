@@ -9,7 +9,14 @@ import pytest
 from server.model.errors import ErrorCode, Rejected
 from server.replication import sessions
 from server.replication.sessions import EVICTABLE_AFTER_MS, Plan, Sessions
-from server.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ForgottenTopic, PartitionData
+from server.wire.messages.fetch import (
+    EpochEndOffset,
+    FetchPartition,
+    FetchRequest,
+    FetchTopic,
+    ForgottenTopic,
+    PartitionData,
+)
 
 ID = UUID(int=77)
 
@@ -102,6 +109,14 @@ def test_an_error_is_told_each_time_and_so_is_its_end() -> None:
         assert told(client.ask(), row(error_code=6)) == [("a", 0)]
     assert told(client.ask(), row()) == [("a", 0)]
     assert told(client.ask(), row()) == []
+
+
+def test_what_came_with_a_diverging_epoch_is_told_again() -> None:
+    """The follower cuts its log and heeds nothing else, as the high watermark. `make sim SEED=10 WORLD=replicated`."""
+    client = Client(Sessions(10), follower=True).begin(("a", 0))
+    assert told(client.ask(), row(high_watermark=7, diverging_epoch=EpochEndOffset(1, 7))) == [("a", 0)]
+    assert told(client.ask(), row(high_watermark=7)) == [("a", 0)]
+    assert told(client.ask(), row(high_watermark=7)) == []
 
 
 def test_a_request_changes_adds_and_forgets_partitions() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from server.metadata import records as r
 from server.metadata.controller import brokers, isr, reassignments
 from server.metadata.delta import applied
-from server.metadata.image import Image
+from server.metadata.image import RECOVERED, Image
 from server.model.errors import ErrorCode
 from server.model.ids import NO_LEADER, NodeId
 from server.wire.messages.alter_partition import AlterPartitionRequest, RequestPartitionData, RequestTopicData
@@ -225,6 +225,7 @@ def test_what_alone_is_in_sync_is_not_thrown_away() -> None:
 def test_unless_unclean_elections_are_allowed() -> None:
     now = cancelled(only_added_in_sync(configs={"unclean.leader.election.enable": "true"})).topics[NAME].partitions[0]
     assert (now.replicas, now.isr, now.leader) == ((ZERO, ONE), (ZERO,), ZERO)
+    assert now.leader_recovery_state == RECOVERED
 
 
 def test_a_partition_without_leader_keeps_who_is_eligible_when_it_is_cancelled() -> None:
@@ -248,6 +249,25 @@ def test_there_must_be_something_to_cancel() -> None:
         [],
         (ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, "No partition reassignment is in progress."),
     )
+
+
+def test_a_move_is_no_unclean_election() -> None:
+    """Even where those are allowed: what brings one about is the setting, or a command."""
+    before = image(
+        partition((ZERO, ONE), (), leader=NO_LEADER, eligible_leader_replicas=(ZERO,)),
+        down=[ZERO],
+        configs={"unclean.leader.election.enable": "true"},
+    )
+    now = moved(before, ONE, TWO).topics[NAME].partitions[0]
+    assert (now.leader, now.isr, now.elr) == (NO_LEADER, (), (ZERO,))
+
+
+def test_a_last_known_leader_that_is_no_replica_any_more_does_not_come_back() -> None:
+    lost = partition((ONE,), (), leader=NO_LEADER, last_known_elr=(ZERO,))
+    before = image(lost, down=[ONE])
+    records, answer = move(before, [ONE, TWO])
+    assert answer == DONE
+    assert after(before, records).leader == NO_LEADER
 
 
 # -- another one over it
