@@ -47,7 +47,6 @@ from kcli.model import (
 from tests.support.world_moves import Moving
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
-PREFERRED_NOT_AVAILABLE, ELIGIBLE_NOT_AVAILABLE, NOT_NEEDED = 80, 83, 84
 NOT_REGISTERED = 102
 BUILT_IN = {"min.insync.replicas": "1"}
 LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -149,14 +148,6 @@ class World(Moving):
         self._called("describe_cluster")
         return Cluster("world", min(self.brokers), tuple(broker for _, broker in sorted(self.brokers.items())))
 
-    def elect_leaders(
-        self, kind: str, partitions: Collection[tuple[str, int]] | None
-    ) -> Mapping[tuple[str, int], Refused | None]:
-        self._called("elect_leaders")
-        everything = [(name, index) for name, topic in self.topics.items() for index in range(len(topic.partitions))]
-        answers = {one: self._elected(kind, *one) for one in (everything if partitions is None else partitions)}
-        return {one: no for one, no in answers.items() if partitions or no is None or no.code != NOT_NEEDED}
-
     def unregister_broker(self, broker: int) -> None:
         self._called("unregister_broker")
         if broker not in self.brokers:
@@ -230,21 +221,6 @@ class World(Moving):
         topic = self.add(name, [_healthy(index, row) for index, row in enumerate(rows)])
         self.settings[name] = dict(wanted.configs)
         return Created(name, topic.id, len(rows), len(rows[0]))
-
-    def _elected(self, kind: str, name: str, index: int) -> Refused | None:
-        topic = self.topics.get(name)
-        if topic is None or index >= len(topic.partitions):
-            return Refused(UNKNOWN_TOPIC, f"No such {'topic' if topic is None else 'partition'} as {name}")
-        rows = list(topic.partitions)
-        one, preferred = rows[index], rows[index].replicas[0]
-        if one.leader == preferred if kind == "PREFERRED" else one.leader is not None:
-            return Refused(NOT_NEEDED)
-        able = [each for each in one.replicas if each in self.brokers and (kind == "UNCLEAN" or each in one.isr)]
-        if not able or (kind == "PREFERRED" and able[0] != preferred):
-            return Refused(PREFERRED_NOT_AVAILABLE if kind == "PREFERRED" else ELIGIBLE_NOT_AVAILABLE)
-        rows[index] = one._replace(leader=able[0], isr=one.isr or (able[0],))
-        self.topics[name] = topic._replace(partitions=tuple(rows))
-        return None
 
     def _grown(
         self, name: str, count: int, rows: Sequence[Sequence[int]] | None, validate_only: bool

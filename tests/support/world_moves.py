@@ -1,15 +1,16 @@
-"""The part of the cluster in memory that moves: reassignments, and directories of brokers.
+"""The part of the cluster in memory that moves: elections, reassignments, and directories of brokers.
 
 A move begins at once and ends when the text says so, or after `lasts` looks at it. Each partition has SIZE bytes, of
 which a new replica has a part. A broker has one directory, /data/ID, unless the text gives it others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from kcli.errors import Refused, Unreachable
 from kcli.model import Broker, Reassignment, Topic
 from kcli.model.moves import Directory, Stored, TopicPartition
 
+PREFERRED_NOT_AVAILABLE, ELIGIBLE_NOT_AVAILABLE, NOT_NEEDED = 80, 83, 84
 UNKNOWN_TOPIC, REPLICA_NOT_AVAILABLE, BAD_ASSIGNMENT, BAD_FACTOR, DIR_NOT_FOUND, NO_MOVE = 3, 9, 39, 38, 57, 85
 SIZE, COPIED = 1000, 250
 
@@ -28,6 +29,29 @@ class Moving:
 
     def _called(self, method: str) -> None:
         raise NotImplementedError
+
+    def elect_leaders(
+        self, kind: str, partitions: Collection[tuple[str, int]] | None
+    ) -> Mapping[tuple[str, int], Refused | None]:
+        self._called("elect_leaders")
+        everything = [(name, index) for name, topic in self.topics.items() for index in range(len(topic.partitions))]
+        answers = {one: self._elected(kind, *one) for one in (everything if partitions is None else partitions)}
+        return {one: no for one, no in answers.items() if partitions or no is None or no.code != NOT_NEEDED}
+
+    def _elected(self, kind: str, name: str, index: int) -> Refused | None:
+        topic = self.topics.get(name)
+        if topic is None or index >= len(topic.partitions):
+            return Refused(UNKNOWN_TOPIC, f"No such {'topic' if topic is None else 'partition'} as {name}")
+        rows = list(topic.partitions)
+        one, preferred = rows[index], rows[index].replicas[0]
+        if one.leader == preferred if kind == "PREFERRED" else one.leader is not None:
+            return Refused(NOT_NEEDED)
+        able = [each for each in one.replicas if each in self.brokers and (kind == "UNCLEAN" or each in one.isr)]
+        if not able or (kind == "PREFERRED" and able[0] != preferred):
+            return Refused(PREFERRED_NOT_AVAILABLE if kind == "PREFERRED" else ELIGIBLE_NOT_AVAILABLE)
+        rows[index] = one._replace(leader=able[0], isr=one.isr or (able[0],))
+        self.topics[name] = topic._replace(partitions=tuple(rows))
+        return None
 
     def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
         self._called("list_partition_reassignments")
