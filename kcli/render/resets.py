@@ -67,7 +67,7 @@ def recorded(entry: str) -> str:
 
 def restored(change: Change) -> str:
     """What an undo did."""
-    lines = [f"Offsets are as they were before {change.what} of {change.when}:"]
+    lines = [f"Offsets are as they were before {change.what}:"]
     for group, rows in change.former.items():
         for (topic, index), now in sorted(rows.items()):
             lines.append(f"{group}  {topic}-{index}: {_offset(now)}")

@@ -18,8 +18,13 @@ def delete(admin: Admin, *, group: Sequence[str], all_groups: bool, yes: bool, *
     names = frame.chosen(admin, group, all_groups=all_groups)
     if names and all_groups:
         frame.confirm([f"  {name}" for name in names], "Delete these groups?", yes=yes)
+    known = admin.list_group_offsets(names) if names else {}
+    former = {name: rows for name, rows in known.items() if rows and not isinstance(rows, Refused)}
+    entry = journal.add(admin, "delete", former) if former else None
     asked = admin.delete_groups(names) if names else {}
     answers = {name: asked[name] for name in names}
+    if all(answers[name] for name in former):
+        journal.forget(entry)
     data = {
         "action": "delete",
         "deleted": [name for name, no in answers.items() if no is None],
