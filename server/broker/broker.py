@@ -7,6 +7,7 @@ reconfigures the replicas of this node accordingly. Handlers read `image` and as
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 from uuid import UUID
 
 from server.broker.backlog import Backlog
@@ -19,6 +20,8 @@ from server.broker.isr_changes import IsrChanges
 from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, Members
 from server.broker.partition import Partition
 from server.broker.producer_ids import ProducerIds
+from server.broker.shards import Shards
+from server.broker.throttles import Throttles
 from server.broker.writes import Writes
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
@@ -69,13 +72,21 @@ class Broker:
         self.producer_ids = ProducerIds(self._allocate_producer_ids)
         self.broker_epoch = BrokerEpoch(-1)
         self.isr_changes = IsrChanges(self.node_id, lambda: self.broker_epoch, self._alter_partition)
+        self.throttles = Throttles.of(config)
         self.fetchers = Fetchers(
-            self.node_id, FetchSettings.of(config), lambda: self.broker_epoch, self._address_of, self._connect
+            self.node_id,
+            FetchSettings.of(config),
+            lambda: self.broker_epoch,
+            self._address_of,
+            self._connect,
+            self.throttles,
+            clock,
         )
         self._network = network
         selector = config.values["replica.selector.class"]
         self._select = SELECTORS[selector] if isinstance(selector, str) else None
         self.partitions: dict[UUID, dict[int, Partition]] = {}
+        self.coordinators: dict[str, Shards[Any]] = {}  # by the topic that each keeps its state in
         self.settled: Callable[[], None] = lambda: None  # called when this node has done what the image says
         self._backlog = Backlog(clock, self._agree, self._agreed)
         self._all_agreed = asyncio.Event()
@@ -132,6 +143,8 @@ class Broker:
     def close(self) -> None:
         """Stop replicating, and serving: what waits is told."""
         self._backlog.close()
+        for shards in self.coordinators.values():
+            shards.close()
         self.fetchers.close()
         self.isr_changes.close()
         for partition in self.all_partitions():
@@ -182,6 +195,8 @@ class Broker:
             for index in sorted(indexes):
                 former = None if known is None else known.partitions.get(index)
                 self._backlog.add(topic_id, index, new=former is None or self.node_id not in former.replicas)
+        topics = [resource.name for resource in delta.configs_changed if resource.type == ResourceType.TOPIC]
+        self.throttles.published(image, topics, self.clock.now_ms())
         self._backlog.work()
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)
@@ -213,6 +228,8 @@ class Broker:
             max_lag_ms = self.config.number("replica.lag.time.max.ms")
             partition.become(registration, self.node_id, settings.min_insync_replicas, max_lag_ms)
             self.fetchers.assign(partition)
+            if topic.name in self.coordinators:
+                self.coordinators[topic.name].assigned(partition)
 
     def _open(
         self, topic: Topic, index: int, registration: Registration, settings: LogSettings, *, new: bool
@@ -250,6 +267,8 @@ class Broker:
         partition = self.partitions[topic_id].pop(index)
         if not self.partitions[topic_id]:
             del self.partitions[topic_id]
+        if partition.topic in self.coordinators:
+            self.coordinators[partition.topic].removed(index)
         self.fetchers.drop(partition)
         partition.close()
         if not partition.log.failed:
@@ -277,6 +296,8 @@ class Broker:
     def _failed(self, partition: Partition, error: StorageFailed) -> None:
         """A log failed, and its directory with it (`LogDirs` says so itself, to the node)."""
         logger.error("%s failed: %s", partition, error)
+        if partition.topic in self.coordinators:
+            self.coordinators[partition.topic].assigned(partition)
 
     def may_join_isr(self, node: NodeId, broker_epoch: int) -> bool:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""
