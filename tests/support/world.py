@@ -11,6 +11,7 @@ dirs 1 /data/a /data/b                      the log directories of a broker; `of
 place orders 0 1 /data/b                    the directory of a replica, on a broker; `future`: the one that it moves to
 refuse CODE METHOD                          the broker answers METHOD with this error, once
 old                                         brokers that know neither topic ids nor ELRs
+log, group                                  as tests/support/world_groups.py has them
 file NAME TEXT                              a file, where commands find it by the path NAME
 kcli topics --list                          a command; standard error is marked `! `, a failing exit code `exit 1`
 """
@@ -45,6 +46,7 @@ from kcli.model import (
     SettingChange,
     Topic,
 )
+from tests.support.world_groups import GroupsScript, GroupsWorld
 from tests.support.world_moves import Moving
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
@@ -53,11 +55,12 @@ BUILT_IN = {"min.insync.replicas": "1"}
 LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
-class World(Moving):
+class World(Moving, GroupsWorld):
     """kcli.client.Admin, in memory."""
 
     def __init__(self) -> None:
-        super().__init__()
+        Moving.__init__(self)
+        GroupsWorld.__init__(self)
         self.brokers: dict[int, Broker] = {}
         self.topics: dict[str, Topic] = {}
         self.settings: dict[str, dict[str, str]] = {}
@@ -255,8 +258,10 @@ class World(Moving):
         return tuple(ids[(index + at) % len(ids)] for at in range(factor))
 
 
-class Script:
+class Script(GroupsScript):
     """What a golden text's lines do, one after another, to one world."""
+
+    world: World
 
     def __init__(self, home: Path) -> None:
         self.world, self._home = World(), home
