@@ -7,7 +7,7 @@ reconfigures the replicas of this node accordingly. Handlers read `image` and as
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from server.broker.backlog import Backlog
@@ -19,6 +19,7 @@ from server.broker.fetcher import Settings as FetchSettings
 from server.broker.isr_changes import IsrChanges
 from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, Members
 from server.broker.partition import Partition
+from server.broker.peers import Peers
 from server.broker.producer_ids import ProducerIds
 from server.broker.shards import Shards
 from server.broker.throttles import Throttles
@@ -42,6 +43,10 @@ from server.replication.sessions import Sessions
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from server.wire.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
 
+if TYPE_CHECKING:
+    from server.broker.txn_coordinator import TxnCoordinator
+    from server.broker.txn_verification import Verification
+
 logger = logging.getLogger(__name__)
 
 
@@ -64,6 +69,8 @@ class Broker:
         self.members: Members  # what this node does as the active controller
         self.channel: Channel  # the way to the active controller, wherever it is
         self.answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
+        self.transactions: TxnCoordinator
+        self.verification: Verification  # asks the coordinators of transactions
         self.kraft_version: Callable[[], int] = lambda: 0
         self.node_id: NodeId = config.node_id
         self.image = Image()
@@ -83,6 +90,7 @@ class Broker:
             clock,
         )
         self._network = network
+        self.peers = Peers(network, f"broker-{self.node_id}", self._address_of)
         selector = config.values["replica.selector.class"]
         self._select = SELECTORS[selector] if isinstance(selector, str) else None
         self.partitions: dict[UUID, dict[int, Partition]] = {}
@@ -145,6 +153,7 @@ class Broker:
         self._backlog.close()
         for shards in self.coordinators.values():
             shards.close()
+        self.peers.close()
         self.fetchers.close()
         self.isr_changes.close()
         for partition in self.all_partitions():

@@ -5,14 +5,15 @@ and learns of an error by losing its connection. Partitions fail alone, each wit
 answer is made after the write that the requests of one read share, and requests that wait for replication do not hold
 up the ones behind them.
 
-Batches of a transaction are refused with INVALID_TXN_STATE, since no transaction can be open while no coordinator
-serves any.
+Before a transaction's first batch in a partition its coordinator is asked (`txn_produce`); what comes behind it on this
+connection waits, so that batches keep their order.
 
-Errors: CORRUPT_MESSAGE, INVALID_PRODUCER_EPOCH, INVALID_RECORD, INVALID_REQUIRED_ACKS, INVALID_TIMESTAMP,
-INVALID_TOPIC_EXCEPTION, INVALID_TXN_STATE, KAFKA_STORAGE_ERROR, MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS,
-NOT_ENOUGH_REPLICAS_AFTER_APPEND, NOT_LEADER_OR_FOLLOWER, OUT_OF_ORDER_SEQUENCE_NUMBER, REQUEST_TIMED_OUT,
+Errors: CONCURRENT_TRANSACTIONS, CORRUPT_MESSAGE, INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, INVALID_RECORD,
+INVALID_REQUIRED_ACKS, INVALID_TIMESTAMP, INVALID_TOPIC_EXCEPTION, INVALID_TXN_STATE, KAFKA_STORAGE_ERROR,
+MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND, NOT_LEADER_OR_FOLLOWER,
+OUT_OF_ORDER_SEQUENCE_NUMBER, REQUEST_TIMED_OUT, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, TRANSACTION_ABORTABLE,
 UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_COMPRESSION_TYPE.
-Source: KIP-98 (v3), KIP-467 (v8), KIP-482 (v9), KIP-951 (v10), KIP-516 (v13).
+Source: KIP-98 (v3), KIP-467 (v8), KIP-482 (v9), KIP-951 (v10), KIP-890 (v11, v12), KIP-516 (v13).
 """
 
 from collections.abc import Awaitable
@@ -23,12 +24,14 @@ from server.broker.broker import Broker
 from server.broker.context import Context
 from server.broker.leaders import end_point, leader_to_tell
 from server.broker.partition import Partition
+from server.broker.txn_produce import Checks, kept
 from server.broker.waiters import Acks
 from server.log.log import Origin
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import INTERNAL_TOPICS, NO_LEADER, LeaderEpoch, NodeId
 from server.net.answers import AfterWrite, Disconnect
-from server.records.batch import TRANSACTIONAL, RecordsRejected
+from server.records import batch
+from server.records.batch import HEADER_SIZE, TRANSACTIONAL, RecordsRejected
 from server.wire.messages.produce import (
     BatchIndexAndErrorMessage,
     LeaderIdAndEpoch,
@@ -73,15 +76,32 @@ class Written(AfterWrite[ProduceResponse | Awaitable[ProduceResponse]]):
         return _replicated(Acks(waits, self.timeout_ms), self.response, self.staged) if waits else self.response
 
 
-def handle(broker: Broker, ctx: Context, request: ProduceRequest) -> ProduceResponse | Written | None:
-    acks = request.acks
-    if acks not in (ALL, 0, 1):
+Answer = ProduceResponse | Written | None
+
+
+def handle(broker: Broker, ctx: Context, request: ProduceRequest) -> Answer | Awaitable[Answer]:
+    if request.acks not in (ALL, 0, 1):
         raise Rejected(ErrorCode.INVALID_REQUIRED_ACKS)
+    if request.transactional_id is None:
+        return _produce(broker, ctx, request, None)
+    checks = Checks(broker, request, ctx.api_version)
+    if checks.open:
+        return _ask_first(broker, ctx, kept(request), checks)
+    return _produce(broker, ctx, request, checks)
+
+
+async def _ask_first(broker: Broker, ctx: Context, request: ProduceRequest, checks: Checks) -> Answer:
+    await checks.ask()
+    return _produce(broker, ctx, request, checks)
+
+
+def _produce(broker: Broker, ctx: Context, request: ProduceRequest, checks: Checks | None) -> Answer:
+    acks = request.acks
     staged: list[Staged] = []
     response = ProduceResponse([])
     for topic in request.topic_data:
         name = topic.topic_id if ctx.api_version >= FIRST_ID_VERSION else topic.name
-        rows = [_stage(broker, ctx, request, name, data, response, staged) for data in topic.partition_data]
+        rows = [_stage(broker, ctx, request, name, data, checks, response, staged) for data in topic.partition_data]
         response.responses.append(TopicProduceResponse(topic.name, topic.topic_id, rows))  # type: ignore[attr-defined]
     if acks == 0:
         failed = [row for topic in response.responses for row in topic.partition_responses if row.error_code]
@@ -99,18 +119,19 @@ def _stage(
     request: ProduceRequest,
     topic: str | UUID,
     data: PartitionProduceData,
+    checks: Checks | None,
     response: ProduceResponse,
     staged: list[Staged],
 ) -> PartitionProduceResponse:
     try:
         partition = broker.partition(topic, data.index)
         records = data.records if data.records is not None else b""
-        if request.transactional_id is not None or (
-            len(records) > ATTRIBUTES_AT and records[ATTRIBUTES_AT] & TRANSACTIONAL
-        ):
-            raise Rejected(ErrorCode.INVALID_TXN_STATE)
         if partition.topic in INTERNAL_TOPICS:
             raise Rejected(ErrorCode.INVALID_TOPIC_EXCEPTION)
+        if len(records) >= HEADER_SIZE and records[ATTRIBUTES_AT] & TRANSACTIONAL:
+            if checks is None:  # nobody may write for a transactional id that is not named
+                raise Rejected(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+            checks.permit(partition, batch.header(records))
         zstd = ctx.api_version >= FIRST_ZSTD_VERSION
         done = partition.stage(records, all_replicas=request.acks == ALL, origin=Origin.CLIENT, zstd=zstd)
     except Rejected as e:

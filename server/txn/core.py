@@ -2,19 +2,19 @@
 
 A transaction that takes longer than its time-out is aborted. An id that nobody has used for
 transactional.id.expiration.ms is forgotten, unless its transaction is open.
-Source: KIP-98; KIP-1058 and KAFKA-6951 are why the forgetting is bounded.
+Source: KIP-98.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any
 
 from server.model.coordination import Decision, Entry, Now, Timer
 from server.txn import ending, records
 from server.txn.ledger import Ledger, SendMarkers
-from server.txn.state import PREPARED, State, Txn
+from server.txn.state import PREPARED, Txn
 
 OVERDUE, EXPIRED = "overdue transactions", "expired transactional ids"
-A_TURN = 200  # ids that one batch says something of
-BYTES_A_TURN = 256 * 1024
+BYTES_A_TURN = 256 * 1024  # of the records of one turn; the rest follows in the next one
 
 
 class Core(Ledger):
@@ -31,38 +31,36 @@ class Core(Ledger):
         return Decision((), None, (*timers, *markers))
 
     def fired(self, key: Hashable, now: Now) -> Decision[None]:
-        return self._abort_overdue(now) if key == OVERDUE else self._forget_expired(now)
-
-    def _abort_overdue(self, now: Now) -> Decision[None]:
-        overdue = (id_ for id_, txn in self.txns.items() if txn.timed_out(now.timestamp_ms))
-        chosen, more = _a_turn(overdue)
-        aborted = [ending.abort(self, now, id_) for id_ in chosen]
-        again = Timer(OVERDUE, now.ms if more else now.ms + self.settings.overdue_interval_ms)
-        effects = tuple(effect for decision in aborted for effect in decision.effects)
-        return Decision(tuple(entry for decision in aborted for entry in decision.records), None, (again, *effects))
-
-    def _forget_expired(self, now: Now) -> Decision[None]:
+        if key == OVERDUE:
+            overdue = (id_ for id_, txn in self.txns.items() if txn.timed_out(now.timestamp_ms))
+            return _a_turn(
+                OVERDUE, now, self.settings.overdue_interval_ms, overdue, lambda id_: ending.abort(self, now, id_)
+            )
         after_ms = self.settings.expiration_ms
         expired = (id_ for id_, txn in self.txns.items() if txn.expired(now.timestamp_ms, after_ms))
-        chosen, more = _a_turn(expired)
-        again = Timer(EXPIRED, now.ms if more else now.ms + self.settings.expired_interval_ms)
-        return Decision(tuple(self._forgotten(id_) for id_ in chosen), None, (again,))
+        return _a_turn(EXPIRED, now, self.settings.expired_interval_ms, expired, self._forget)
 
-    def _forgotten(self, transactional_id: str) -> Entry:
-        return records.entry(transactional_id, None, self.level())
+    def _forget(self, transactional_id: str) -> Decision[None]:
+        return Decision((records.entry(transactional_id, None, self.level()),), None)
 
     def listed(self) -> Iterator[tuple[str, Txn]]:
-        """All ids that are not about to be forgotten."""
-        return ((id_, txn) for id_, txn in self.txns.items() if txn.state is not State.DEAD)
+        """All ids, each with where it stands."""
+        return iter(self.txns.items())
 
 
-def _a_turn(ids: Iterable[str]) -> tuple[list[str], bool]:
-    """As many as fit into one batch, and whether there are more."""
-    chosen: list[str] = []
+def _a_turn(
+    key: str, now: Now, interval_ms: int, ids: Iterable[str], decide: Callable[[str], Decision[None]]
+) -> Decision[None]:
+    """Decide about as many ids as one batch has room for; the timer comes again, and at once if there are more."""
+    entries: list[Entry] = []
+    effects: list[Any] = []
     size = 0
-    for each in ids:
-        size += len(each)
-        if len(chosen) == A_TURN or (chosen and size > BYTES_A_TURN):
-            return chosen, True
-        chosen.append(each)
-    return chosen, False
+    for id_ in ids:
+        if size > BYTES_A_TURN:
+            interval_ms = 0
+            break
+        decision = decide(id_)
+        entries += decision.records
+        effects += decision.effects
+        size += sum(len(key) + len(value or b"") for key, value in decision.records)
+    return Decision(tuple(entries), None, (Timer(key, now.ms + interval_ms), *effects))

@@ -24,10 +24,10 @@ class Wanted:
     expected: Producer | None = None
 
 
-Answer = Producer | ErrorCode | None
+Answer = Producer | ErrorCode
 
 
-def init_producer_id(ledger: Ledger, now: Now, wanted: Wanted, new_id: int | None = None) -> Decision[Answer]:
+def init_producer_id(ledger: Ledger, now: Now, wanted: Wanted, new_id: int | None = None) -> Decision[Answer | None]:
     """Give a producer its id and epoch.
 
     new_id   one that nobody has
@@ -66,7 +66,7 @@ def _may_be(txn: Txn, expected: Producer) -> bool:
     return expected.id == txn.producer_id or repeats
 
 
-def _next_epoch(ledger: Ledger, now: Now, wanted: Wanted, txn: Txn) -> Decision[Answer]:
+def _next_epoch(ledger: Ledger, now: Now, wanted: Wanted, txn: Txn) -> Decision[Answer | None]:
     expected, epoch = wanted.expected, txn.producer_epoch
     if expected is None:
         return _given(ledger, now, wanted, txn, Producer(txn.producer_id, epoch + 1), NO_EPOCH)
@@ -80,7 +80,7 @@ def _next_epoch(ledger: Ledger, now: Now, wanted: Wanted, txn: Txn) -> Decision[
 
 def _given(
     ledger: Ledger, now: Now, wanted: Wanted, txn: Txn, producer: Producer, earlier_epoch: int
-) -> Decision[Answer]:
+) -> Decision[Answer | None]:
     begun = txn.initialized(producer.id, producer.epoch, wanted.timeout_ms, now.timestamp_ms)
     ledger.renewed(wanted.transactional_id, begun, earlier_epoch)
     return ledger.moved(wanted.transactional_id, begun, producer)

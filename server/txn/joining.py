@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from server.model.coordination import Decision, Now, Producer
 from server.model.errors import ErrorCode, Rejected
 from server.txn.ledger import Ledger
-from server.txn.state import PREPARED, Partition, State, Txn
+from server.txn.state import PREPARED, State, TopicPartition, Txn
 
 
 def add(
@@ -18,7 +18,7 @@ def add(
     now: Now,
     transactional_id: str,
     producer: Producer,
-    partitions: Collection[Partition],
+    partitions: Collection[TopicPartition],
     version: int = 0,
 ) -> Decision[None]:
     """Add partitions to the transaction, and begin it if there is none.
@@ -34,8 +34,8 @@ def add(
 
 
 def verify(
-    ledger: Ledger, transactional_id: str, producer: Producer, partitions: Collection[Partition]
-) -> Mapping[Partition, ErrorCode]:
+    ledger: Ledger, transactional_id: str, producer: Producer, partitions: Collection[TopicPartition]
+) -> Mapping[TopicPartition, ErrorCode]:
     """Whether partitions have joined: NONE, or TRANSACTION_ABORTABLE. Raises Rejected, as `add`."""
     txn = _of(ledger, transactional_id, producer)
     return {

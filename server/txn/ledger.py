@@ -44,7 +44,7 @@ class Ledger:
         self.settings, self.level = settings, level
         self._earlier: dict[str, tuple[int, int, int]] = {}  # producer id and epoch -> the epoch before
 
-    def replay(self, entry: Entry, producer_id: int) -> None:
+    def replay(self, entry: Entry, offset: int, producer_id: int) -> None:
         """Take in a record that is in the log. Raises Malformed."""
         found = records.read(entry)
         if found is None:

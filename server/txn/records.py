@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.model.coordination import Entry
-from server.txn.state import Partition, State, Txn
+from server.txn.state import State, TopicPartition, Txn
 from server.wire.codec import Malformed
 from server.wire.coordinator_records import RecordType, RecordTypes
 
@@ -89,7 +89,7 @@ def read(record: Entry) -> tuple[str, Txn | None] | None:
     return key.transactional_id, None if value is None else _txn(value)
 
 
-def by_topic(partitions: Iterable[Partition]) -> Mapping[str, list[int]]:
+def by_topic(partitions: Iterable[TopicPartition]) -> Mapping[str, list[int]]:
     """The partitions of each topic, both in order."""
     found: dict[str, list[int]] = {}
     for topic, index in sorted(partitions):
@@ -124,7 +124,11 @@ def _txn(value: TransactionLogValue) -> Txn:
         value.producer_epoch,
         value.transaction_timeout_ms,
         state,
-        frozenset(Partition(row.topic, index) for row in value.transaction_partitions or () for index in row.partition_ids),
+        frozenset(
+            TopicPartition(row.topic, index)
+            for row in value.transaction_partitions or ()
+            for index in row.partition_ids
+        ),
         value.transaction_last_update_timestamp_ms,
         value.transaction_start_timestamp_ms,
         value.previous_producer_id,

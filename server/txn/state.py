@@ -47,9 +47,9 @@ PREPARED = frozenset({State.PREPARE_COMMIT, State.PREPARE_ABORT})
 AT_REST = frozenset({State.EMPTY, State.COMPLETE_COMMIT, State.COMPLETE_ABORT})
 
 
-class Partition(NamedTuple):
+class TopicPartition(NamedTuple):
     topic: str
-    index: int
+    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Txn:
     producer_epoch: int
     timeout_ms: int
     state: State = State.EMPTY
-    partitions: frozenset[Partition] = frozenset()
+    partitions: frozenset[TopicPartition] = frozenset()
     updated_ms: int = NO_TIME
     started_ms: int = NO_TIME
     previous_producer_id: int = NO_ID
@@ -96,7 +96,7 @@ class Txn:
         assert self.state in AT_REST, self.state
         return Txn(producer_id, epoch, timeout_ms, updated_ms=timestamp_ms, previous_producer_id=self.producer_id)
 
-    def joined(self, partitions: frozenset[Partition], version: int, timestamp_ms: int) -> "Txn":
+    def joined(self, partitions: frozenset[TopicPartition], version: int, timestamp_ms: int) -> "Txn":
         """Partitions are added; the first ones begin a transaction."""
         assert self.state not in PREPARED, self.state
         begins = self.state is not State.ONGOING
