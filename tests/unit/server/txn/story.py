@@ -57,7 +57,9 @@ class Story:
                 where = [_partition(each) for each in words[2:]]
                 return self.take(joining.add(self.core, self.now, words[0], _producer(words[1]), where, version))
             case "verify":
-                codes = joining.verify(self.core, words[0], _producer(words[1]), [_partition(each) for each in words[2:]])
+                codes = joining.verify(
+                    self.core, words[0], _producer(words[1]), [_partition(each) for each in words[2:]]
+                )
                 return " ".join(code.name for code in codes.values())
             case "commit" | "abort" | "commit2" | "abort2":
                 return self._end(verb, *words)
