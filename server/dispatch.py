@@ -88,6 +88,7 @@ TABLE: Mapping[int, Api] = {
         Api(25, "add_offsets_to_txn"),
         Api(26, "end_txn"),
         Api(27, "write_txn_markers"),
+        Api(28, "txn_offset_commit"),
         Api(32, "describe_configs", BROKER | CONTROLLER),
         Api(33, "alter_configs", BROKER | CONTROLLER, forwarded=True),
         Api(35, "describe_log_dirs"),

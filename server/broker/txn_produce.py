@@ -8,14 +8,13 @@
 Source: KIP-890.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from server.broker.broker import Broker
 from server.broker.partition import Partition
 from server.broker.txn_verification import Support
-from server.log.verifications import Verification
+from server.log.verifications import Asked
 from server.model.coordination import Producer
 from server.model.errors import ErrorCode, Rejected
 from server.records import batch
@@ -25,14 +24,20 @@ from server.wire.messages.produce import PartitionProduceData, ProduceRequest, T
 
 FIRST_ID_VERSION = 13
 FIRST_ABORTABLE_VERSION, FIRST_ADDING_VERSION = 11, 12
+PASSING = (
+    ErrorCode.NETWORK_EXCEPTION,
+    ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.NOT_COORDINATOR,
+)
 
 
 @dataclass(slots=True)
 class Check:
-    """One partition that a transactional batch goes to. asked: None: nothing has to be."""
+    """One partition whose first batch of a transaction this is."""
 
     partition: Partition
-    asked: Verification | None
+    asked: Asked
     refused: Rejected | None = None
 
 
@@ -51,7 +56,7 @@ class Checks:
             name = topic.topic_id if api_version >= FIRST_ID_VERSION else topic.name
             for row in topic.partition_data:
                 self._begin(name, row)
-        self.open = any(check.asked is not None for check in self._checks.values())
+        self.open = bool(self._checks)
 
     def _begin(self, topic: str | UUID, row: PartitionProduceData) -> None:
         records = row.records or b""
@@ -67,23 +72,21 @@ class Checks:
             return
         try:
             partition = self._broker.partition(topic, row.index)
-            producers = partition.log.producers
-            if producers.has_open(*producer):
-                return
+            asked = self._broker.verification.begin(partition, producer, head.base_sequence, self._support)
         except Rejected:
             return  # staging finds it too
-        asked = producers.verifications.ask(*producer, head.base_sequence, starts_at_zero=self._support is Support.ADDS)
-        self._checks[partition] = Check(partition, asked)
+        if asked is not None:
+            self._checks[partition] = Check(partition, asked)
 
     async def ask(self) -> None:
         """Ask the coordinator about all partitions that are not known to it, as far as this broker knows."""
         assert self._producer is not None
         places = {TopicPartition(each.topic, each.index): check for each, check in self._checks.items()}
-        refused: Mapping[TopicPartition, Rejected] = await self._broker.verification.ask(
+        refused = await self._broker.verification.ask(
             self._transactional_id, self._producer, list(places), self._support
         )
-        for place, why in refused.items():
-            places[place].refused = why
+        for place, code in refused.items():
+            places[place].refused = _told(code, self._support)
 
     def permit(self, partition: Partition, head: Header) -> None:
         """Raises Rejected: what the coordinator says; INVALID_TXN_STATE: the transaction ended while it was asked."""
@@ -94,6 +97,17 @@ class Checks:
         producers = partition.log.producers
         if self._verifies and not producers.verified(head.producer_id, head.producer_epoch, asked):
             raise Rejected(ErrorCode.INVALID_TXN_STATE, "Record was not part of an ongoing transaction")
+
+
+def _told(code: ErrorCode, support: Support) -> Rejected:
+    """The refusal as a producer understands it. What passes is one that all of them retry, without looking for another
+    leader."""
+    if code in PASSING or (code == ErrorCode.CONCURRENT_TRANSACTIONS and support is not Support.ADDS):
+        why = f"Unable to verify the partition has been added to the transaction. Underlying error: {code.name}"
+        return Rejected(ErrorCode.NOT_ENOUGH_REPLICAS, why)
+    if code == ErrorCode.INVALID_TXN_STATE:
+        return Rejected(code, "Partition was not added to the transaction")
+    return Rejected(code)
 
 
 def _support(api_version: int) -> Support:

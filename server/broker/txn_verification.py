@@ -4,8 +4,10 @@ A batch that came late, after its transaction was ended, would open a transactio
 first, or, for clients of transactions v2, adds the partition itself. While a transaction is open in a partition there
 is nothing to ask.
 
-    verifying = broker.verification
-    codes = await verifying.ask("t1", Producer(7, 0), [TopicPartition("orders", 0)], Support.ADDS)
+    asked = broker.verification.begin(partition, Producer(7, 0), sequence, Support.ADDS)
+    if asked is not None:
+        refused = await broker.verification.ask("t1", Producer(7, 0), [TopicPartition("orders", 0)], Support.ADDS)
+    partition.log.producers.verified(7, 0, asked)    # in the turn in which it is written
 
 Source: KIP-890; the translation of codes is what Kafka's clients expect.
 """
@@ -16,8 +18,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from server.broker.outboxes import Outboxes
+from server.broker.partition import Partition
 from server.broker.peers import Peers
 from server.broker.txn_coordinator import TxnCoordinator
+from server.log.verifications import Asked
 from server.metadata.image import Image
 from server.model.coordination import Producer
 from server.model.errors import ErrorCode, Rejected
@@ -34,16 +38,10 @@ from server.wire.messages.add_partitions_to_txn import (
 
 ADD_PARTITIONS_TO_TXN = 24
 ATTEMPT_MS = 5_000
-PASSING = (
-    ErrorCode.NETWORK_EXCEPTION,
-    ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
-    ErrorCode.COORDINATOR_NOT_AVAILABLE,
-    ErrorCode.NOT_COORDINATOR,
-)
 
 
 class Support(Enum):
-    """What a client's version of a request knows of this."""
+    """What the version of a client's request knows of this."""
 
     NOTHING = "nothing"
     ABORTABLE = "that a transaction may have to be aborted"  # TRANSACTION_ABORTABLE
@@ -83,10 +81,20 @@ class Verification:
     def close(self) -> None:
         self._outboxes.close()
 
+    def begin(self, partition: Partition, producer: Producer, sequence: int, support: Support) -> Asked | None:
+        """Whether a batch has to be asked about: what to show when it is written; None: its transaction is open.
+
+        Raises Rejected(INVALID_PRODUCER_EPOCH).
+        """
+        producers = partition.log.producers
+        if producers.has_open(*producer):
+            return None
+        return producers.verifications.ask(*producer, sequence, starts_at_zero=support is Support.ADDS)
+
     async def ask(
         self, transactional_id: str, producer: Producer, partitions: Collection[TopicPartition], support: Support
-    ) -> Mapping[TopicPartition, Rejected]:
-        """Ask the coordinator, or have it add the partitions; why some cannot be written."""
+    ) -> Mapping[TopicPartition, ErrorCode]:
+        """Ask the coordinator, or have it add the partitions; why some may not be written."""
         waited_ms = 0
         while True:
             codes = await self._ask(transactional_id, producer, partitions, support)
@@ -153,15 +161,10 @@ def _row(question: Question) -> AddPartitionsToTxnTransaction:
     )
 
 
-def _told(code: ErrorCode, support: Support) -> Rejected:
-    """The refusal as the client of a write understands it."""
-    if code in PASSING or (code == ErrorCode.CONCURRENT_TRANSACTIONS and support is not Support.ADDS):
-        why = f"Unable to verify the partition has been added to the transaction. Underlying error: {code.name}"
-        return Rejected(ErrorCode.NOT_ENOUGH_REPLICAS, why)  # retried by all clients, without a look at the metadata
+def _told(code: ErrorCode, support: Support) -> ErrorCode:
+    """The code as the client of a write knows it."""
     if code == ErrorCode.PRODUCER_FENCED:
-        return Rejected(ErrorCode.INVALID_PRODUCER_EPOCH)
+        return ErrorCode.INVALID_PRODUCER_EPOCH
     if code == ErrorCode.TRANSACTION_ABORTABLE and support is Support.NOTHING:
-        code = ErrorCode.INVALID_TXN_STATE
-    if code == ErrorCode.INVALID_TXN_STATE:
-        return Rejected(code, "TopicPartition was not added to the transaction")
-    return Rejected(code)
+        return ErrorCode.INVALID_TXN_STATE
+    return code

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from server.log.producer_snapshot import Row
 from server.log.txn_index import AbortedTxn
-from server.log.verifications import Verification, Verifications, out_of_order
+from server.log.verifications import Asked, Verifications, out_of_order
 from server.model.errors import ErrorCode, Rejected
 from server.ports import Buffer
 from server.records import batch
@@ -266,7 +266,7 @@ class ProducerStates:
         self._check_epoch(producer, epoch)
         return producer.txn_first_offset >= 0 and producer.epoch == epoch
 
-    def verified(self, producer_id: int, epoch: int, asked: Verification | None) -> bool:
+    def verified(self, producer_id: int, epoch: int, asked: Asked | None) -> bool:
         """Whether a batch may be written: in an open transaction, or on an answer to what is still the question.
 
         Raises Rejected(INVALID_PRODUCER_EPOCH).

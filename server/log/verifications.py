@@ -20,7 +20,7 @@ class Numbered(Protocol):
     def base_sequence(self) -> int: ...
 
 
-class Verification:
+class Asked:
     """One question.
 
     lowest_sequence  of the batches that wait for its answer; none may overtake another
@@ -39,12 +39,12 @@ class Verification:
 
 class Verifications:
     def __init__(self) -> None:
-        self._questions: dict[int, Verification] = {}  # by producer id, oldest first
+        self._questions: dict[int, Asked] = {}  # by producer id, oldest first
 
     def __len__(self) -> int:
         return len(self._questions)
 
-    def ask(self, producer_id: int, epoch: int, sequence: int, *, starts_at_zero: bool = False) -> Verification:
+    def ask(self, producer_id: int, epoch: int, sequence: int, *, starts_at_zero: bool = False) -> Asked:
         """Remember that a producer is asked about, which has no open transaction here."""
         asked = self._questions.get(producer_id)
         if asked is not None:
@@ -52,10 +52,10 @@ class Verifications:
             return asked
         if len(self._questions) >= MAX_QUESTIONS:
             del self._questions[next(iter(self._questions))]
-        asked = self._questions[producer_id] = Verification(epoch, sequence, starts_at_zero)
+        asked = self._questions[producer_id] = Asked(epoch, sequence, starts_at_zero)
         return asked
 
-    def asked(self, producer_id: int) -> Verification | None:
+    def asked(self, producer_id: int) -> Asked | None:
         return self._questions.get(producer_id)
 
     def end(self, producer_id: int) -> None:

@@ -3,16 +3,28 @@
 Source: KIP-848 (consumer), KIP-932 (share), KIP-1071 (streams), KIP-98 (transactions).
 """
 
-from server.model.settings.declare import CLUSTER, HIGH, LOW, NO_RULE, boolean, integer, long, short, text, words
+from server.model.settings.declare import (
+    CLUSTER,
+    HIGH,
+    HONOURED,
+    LOW,
+    NO_RULE,
+    boolean,
+    integer,
+    long,
+    short,
+    text,
+    words,
+)
 from server.model.settings.kinds import INT_MAX, Table, table
 from server.model.settings.valid import AT_LEAST_0, AT_LEAST_1, EachOf, OneOf, Range
 
 GROUPS: Table = table(
     (
         integer("add.partitions.to.txn.retry.backoff.max.ms", 100, AT_LEAST_0,
-             "Longest wait before a partition is added to a transaction again.", HIGH),
+             "Longest wait before a partition is added to a transaction again.", HIGH, HONOURED),
         integer("add.partitions.to.txn.retry.backoff.ms", 20, AT_LEAST_1,
-             "First wait before a partition is added to a transaction again.", HIGH),
+             "First wait before a partition is added to a transaction again.", HIGH, HONOURED),
         integer("group.consumer.assignment.interval.ms", 1000, AT_LEAST_0,
              "Least time between two assignments of a consumer group.", CLUSTER),
         words("group.consumer.assignors", ("uniform", "range"), EachOf(may_be_empty=False),
@@ -155,25 +167,25 @@ GROUPS: Table = table(
         integer("share.coordinator.write.timeout.ms", 5000, AT_LEAST_1,
              "How long a write of share state waits for its replicas.", HIGH),
         integer("transaction.abort.timed.out.transaction.cleanup.interval.ms", 10_000, AT_LEAST_1,
-             "How often to look for transactions that took too long.", LOW),
+             "How often to look for transactions that took too long.", LOW, HONOURED),
         integer("transaction.max.timeout.ms", 900_000, AT_LEAST_1,
-             "Longest time-out that a transaction may ask for.", HIGH),
+             "Longest time-out that a transaction may ask for.", HIGH, HONOURED),
         boolean("transaction.partition.verification.enable", True, NO_RULE,
-             "Whether a leader asks the coordinator if a transaction is known.", LOW, CLUSTER),
+             "Whether a leader asks the coordinator if a transaction is known.", LOW, CLUSTER, HONOURED),
         integer("transaction.remove.expired.transaction.cleanup.interval.ms", 3_600_000, AT_LEAST_1,
-             "How often to look for transactional ids to forget.", LOW),
+             "How often to look for transactional ids to forget.", LOW, HONOURED),
         integer("transaction.state.log.load.buffer.size", 5_242_880, AT_LEAST_1,
-             "Bytes read at a time while a coordinator loads its transactions.", HIGH),
+             "Bytes read at a time while a coordinator loads its transactions.", HIGH, HONOURED),
         integer("transaction.state.log.min.isr", 2, AT_LEAST_1,
-             "min.insync.replicas of the transactions topic.", HIGH),
+             "min.insync.replicas of the transactions topic.", HIGH, HONOURED),
         integer("transaction.state.log.num.partitions", 50, AT_LEAST_1,
-             "Partitions of the transactions topic; not to be changed once it is there.", HIGH),
-        short("transaction.state.log.replication.factor", 3, AT_LEAST_1, "Replicas of the transactions topic.", HIGH),
+             "Partitions of the transactions topic; not to be changed once it is there.", HIGH, HONOURED),
+        short("transaction.state.log.replication.factor", 3, AT_LEAST_1, "Replicas of the transactions topic.", HIGH, HONOURED),
         integer("transaction.state.log.segment.bytes", 104_857_600, AT_LEAST_1,
-             "Segment size of the transactions topic.", HIGH),
+             "Segment size of the transactions topic.", HIGH, HONOURED),
         boolean("transaction.two.phase.commit.enable", False, NO_RULE,
              "Whether a producer may commit in two phases.", LOW),
         integer("transactional.id.expiration.ms", 604_800_000, AT_LEAST_1,
-             "How long an unused transactional id is remembered.", HIGH),
+             "How long an unused transactional id is remembered.", HIGH, HONOURED),
     )
 )  # fmt: skip
