@@ -269,7 +269,7 @@ class Consumer:
             await asked(self._client, self._place, LATEST, heard)
 
     def _request(self, max_wait_ms: int) -> fetch.FetchRequest:
-        """It names the leader epoch that it goes by, as consumers do: a follower that lags would not know the offset."""
+        """It names the leader epoch that it goes by, as consumers do: a follower that lags does not know the offset."""
         max_bytes = self._scene.rng.choice([1, 1000, 100_000])
         rows = [
             fetch.FetchPartition(

@@ -10,6 +10,7 @@ class Mutant(NamedTuple):
     old: str
     new: str
     why: str  # it loses data
+    seed: int = 0  # that caught it last: tried first
 
 
 PRODUCE, FETCH, OFFSETS = "server/handlers/produce.py", "server/broker/fetching.py", "server/handlers/list_offsets.py"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CLUSTER = "a-cluster-of-tests-abc"
 TOPIC = TopicId(UUID(int=500))
 NODES = tuple(map(NodeId, (1, 2, 3)))
+MAX_LAG_MS = 120  # that a replica may lag and stay in sync
 STATIC = {"min.insync.replicas": "2"}
 PREFERRED = 0
 

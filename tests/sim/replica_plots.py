@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.sim.inodes import Temper
-from tests.sim.replica_controller import NODES
+from tests.sim.replica_controller import MAX_LAG_MS, NODES
 
 if TYPE_CHECKING:
     from tests.sim.replica_clients import Writer
@@ -39,6 +39,8 @@ class Plots:
         self._all = (
             self._tail_below_min_isr,
             self._early_joiner,
+            self._joins_unheard,
+            self._dropped_unheard,
             self._fetch_of_a_former_life,
             self._proposal_of_a_former_life,
             self._proposal_comes_again,
@@ -81,6 +83,29 @@ class Plots:
         self._hear(heir, joiner)
         self._carry(self._fetch(joiner, answered=False))
         self._elect(joiner)
+
+    def _joins_unheard(self, cast: Cast) -> None:
+        """The ISR has grown, and the leader that proposed it has not heard that it has."""
+        leader, joiner, other = cast
+        for row in self._all_but(joiner, leader, other):
+            self._sent(row[2])
+        self._write(leader)
+        self._fetch(other)
+        self._fetch(other)
+        self._elect(joiner)
+
+    def _dropped_unheard(self, cast: Cast) -> None:
+        """A replica lags, and the controller does not hear that it is to leave the ISR."""
+        leader, laggard, other = cast
+        self._world.clock.now += 2 * MAX_LAG_MS
+        self._write(leader)
+        self._fetch(other)
+        self._fetch(other)
+        assert leader.partition is not None
+        late = self._sent(partial(leader.partition.tick, self._world.clock.now))
+        self._fetch(other)
+        self._elect(laggard)
+        self._carry(late)
 
     def _fetch_of_a_former_life(self, cast: Cast) -> None:
         """A fetch from before a power cut says what its sender had then."""

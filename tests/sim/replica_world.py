@@ -30,7 +30,7 @@ from server.wire.messages.fetch import FetchPartition, FetchRequest, LeaderIdAnd
 from tests.sim.disk import MemoryDisk
 from tests.sim.inodes import Temper
 from tests.sim.replica_clients import PLACE, Reader, Writer
-from tests.sim.replica_controller import NODES, TOPIC, Controller
+from tests.sim.replica_controller import MAX_LAG_MS, NODES, TOPIC, Controller
 from tests.sim.replica_parts import UNREGISTERED, Clock, Died, Replica
 from tests.sim.replica_plots import Plots
 from tests.sim.replica_troubles import Host, Message, Troubles
@@ -38,7 +38,6 @@ from tests.sim.tally import Tally
 from tests.support import history
 from tests.support.history import FINAL, Event
 
-MAX_LAG_MS = 120
 STEPS = 2_500
 HEAL_ROUNDS = 400
 
@@ -230,7 +229,9 @@ class World:
         if partition is None or partition.follower is None:
             return
         core, at, leader = partition.follower, partition.follower.position, self.replicas[partition.leader_id]
-        want = FetchPartition(0, at.leader_epoch, at.offset, at.last_fetched_epoch, partition.log_start_offset, max_bytes)
+        want = FetchPartition(
+            0, at.leader_epoch, at.offset, at.last_fetched_epoch, partition.log_start_offset, max_bytes
+        )
         epoch = replica.epoch
 
         def ask() -> None:
