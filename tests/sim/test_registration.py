@@ -52,8 +52,7 @@ def test_a_broker_that_starts_waits_for_a_controller_that_goes_before_it_is_unfe
     async def main(three: Three) -> None:
         await three.gone(2)
         three.nodes.launch(2)
-        while not _has_opened(three.nodes.nodes[2].node):
-            await asyncio.sleep(0.0001)
+        await three.until(lambda: _has_opened(three.nodes.nodes[2].node), step_s=0.0001)
         three.nodes.crash(0)
         await asyncio.sleep(30)
         assert not three.nodes.nodes[2].up.is_set()
