@@ -230,7 +230,7 @@ class Manners(click.Command):
             return Setup(told, f"Choose from {', '.join(map(str, error.param.type.choices))}.")
         if isinstance(error.param.type, click.IntRange | click.FloatRange):
             return Setup(told, error.message)
-        return Failure(told, getattr(error.param.type, "advice", None))
+        return Failure(told)
 
 
 class Tool(Manners):

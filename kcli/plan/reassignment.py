@@ -101,13 +101,14 @@ def changed(
 ) -> list[tuple[TopicPartition, tuple[int, ...], tuple[int, ...]]]:
     """Where the cluster is not as it was when the plan was made: partition, replicas then, replicas now.
 
-    A partition that is where the plan wants it has not changed: an execution may be repeated.
+    A partition that is where the plan wants it has not changed: an execution may be repeated. Nor does the order of
+    replicas count, which differs after a move that was cancelled.
     """
     wanted = {target.key: target.replicas for target in plan.targets}
     return sorted(
         (key, then, current[key])
         for key, then in plan.former.items()
-        if key in current and key in wanted and current[key] not in (then, wanted[key])
+        if key in current and key in wanted and {*current[key]} not in ({*then}, {*wanted[key]})
     )
 
 

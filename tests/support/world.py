@@ -3,13 +3,15 @@
 broker 1 2 3 4                              these brokers live; `broker 4 gone` takes one away
 topic orders 1:123:123 -:23:2:3:1           partitions as leader:replicas:isr[:elr[:last known elr]]; `-` is nobody
 set orders retention.ms=5                   a setting of the topic, or of a broker; `default KEY=VALUE` is the cluster's
-move orders 0 +4 -1                         a reassignment under way; `finish orders 0` ends it
+move orders 0 +4 -1                         a reassignment under way; `finish orders 0` ends it, `finish` all
+lag 2                                       so many moves of replicas to other directories come too early
 lasts 3                                     all reassignments end when they have been listed so often
 rack 1 a                                    the rack of a broker
 dirs 1 /data/a /data/b                      the log directories of a broker; `offline /data/b` is one that failed
 place orders 0 1 /data/b                    the directory of a replica, on a broker; `future`: the one that it moves to
 refuse CODE METHOD                          the broker answers METHOD with this error, once
 old                                         brokers that know neither topic ids nor ELRs
+log, group                                  as tests/support/world_groups.py has them
 file NAME TEXT                              a file, where commands find it by the path NAME
 kcli topics --list                          a command; standard error is marked `! `, a failing exit code `exit 1`
 """
@@ -44,6 +46,7 @@ from kcli.model import (
     SettingChange,
     Topic,
 )
+from tests.support.world_groups import GroupsScript, GroupsWorld
 from tests.support.world_moves import Moving
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
@@ -52,11 +55,12 @@ BUILT_IN = {"min.insync.replicas": "1"}
 LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
-class World(Moving):
+class World(Moving, GroupsWorld):
     """kcli.client.Admin, in memory."""
 
     def __init__(self) -> None:
-        super().__init__()
+        Moving.__init__(self)
+        GroupsWorld.__init__(self)
         self.brokers: dict[int, Broker] = {}
         self.topics: dict[str, Topic] = {}
         self.settings: dict[str, dict[str, str]] = {}
@@ -254,8 +258,10 @@ class World(Moving):
         return tuple(ids[(index + at) % len(ids)] for at in range(factor))
 
 
-class Script:
+class Script(GroupsScript):
     """What a golden text's lines do, one after another, to one world."""
+
+    world: World
 
     def __init__(self, home: Path) -> None:
         self.world, self._home = World(), home
@@ -291,11 +297,15 @@ class Script:
         replicas = self.world.topics[name].partitions[int(index)].replicas
         self.world.moves[name, int(index)] = Reassignment(name, int(index), replicas, adding, removing)
 
-    def _finish(self, name: str, index: str) -> None:
-        self.world.finish((name, int(index)))
+    def _finish(self, *words: str) -> None:
+        for key in [(words[0], int(words[1]))] if words else list(self.world.moves):
+            self.world.finish(key)
 
     def _lasts(self, looks: str) -> None:
         self.world.lasts = int(looks)
+
+    def _lag(self, count: str) -> None:
+        self.world.lag = int(count)
 
     def _rack(self, broker: str, name: str) -> None:
         self.world.brokers[int(broker)] = self.world.brokers[int(broker)]._replace(rack=name)
