@@ -55,8 +55,9 @@ class Backlog:
             new = self._left.pop(key)
             try:
                 self._do(topic_id, index, new)
-            except Exception:  # a bug, of this one: the others are no worse for it
-                logger.exception("partition %d of topic %s does not do what the metadata says", index, topic_id)
+            except Exception as e:  # a bug, of this one: the others are no worse for it
+                what = "partition %d of topic %s does not do what the metadata says"
+                logger.error(what, index, topic_id, exc_info=e)
         if self._left:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
         elif not first:
