@@ -96,12 +96,15 @@ class Writer:
         self._producer.flush(WAIT_S)
 
 
-def gap(trio: Trio, topic: str, end: Callable[[Node], object]) -> float:
-    """The longest pause between acknowledgements around `end` of the topic's leader, which is brought back after."""
+def gap(trio: Trio, topic: str, end: Callable[[Node], object], number: int) -> float:
+    """The longest pause between acknowledgements around `end` of the topic's leader, which is brought back after.
+
+    Each `number` ends it at another moment of librdkafka's second: it looks for leaders that are away once in each.
+    """
     leader = trio.leader(topic)
     writer = Writer(trio.bootstrap, topic)
     writer.start()
-    _pass(BEFORE_S)
+    _pass(BEFORE_S + number / KILLS)
     since = perf_counter()
     end(leader)
     ended = perf_counter()
@@ -124,8 +127,8 @@ def gaps(bench: "Bench") -> Iterator[Row]:
     for kind, of_kills, of_stops in zip(KINDS, killed, stopped, strict=True):
         with Trio(kind, bench.folder / f"gaps-{kind.__name__}") as trio:
             trio.create(["gaps"], 1, min_insync_replicas="2")
-            of_kills += [gap(trio, "gaps", Node.kill) for _ in range(KILLS)]
-            of_stops += [gap(trio, "gaps", Node.stop) for _ in range(KILLS)]
+            of_kills += [gap(trio, "gaps", Node.kill, number) for number in range(KILLS)]
+            of_stops += [gap(trio, "gaps", Node.stop, number) for number in range(KILLS)]
     what = f"kill -9 of a leader, longest gap, {{}} of {KILLS}"
     yield Row(what.format("p50"), "s", median(killed[0]), median(killed[1]))
     yield Row(what.format("max"), "s", max(killed[0]), max(killed[1]))
@@ -210,7 +213,7 @@ def many_of(kind: type[Node], folder: Path, describe: Callable[[Trio], list[str]
         last.stop()
         found.stopped = perf_counter() - started
         started = perf_counter()
-        last.start()
+        last.launch()  # Kafka needs minutes to come back with so many, and says so only at the end
         trio.wait_in_sync(topics * PARTITIONS)
         found.returned = perf_counter() - started
     return found

@@ -9,7 +9,7 @@ from server.model.settings.valid import AT_LEAST_0
 
 OURS: Table = table(
     (
-        long("broker.gone.grace.ms", 200, AT_LEAST_0,
+        long("broker.gone.grace.ms", 50, AT_LEAST_0,
              "How long the controller waits for a lost broker before it asks whether it is gone.", LOW, HONOURED),
         long("unclean.recovery.timeout.ms", 10_000, AT_LEAST_0,
              "How long the last known leader, once back, waits for the other replicas' logs.", LOW, HONOURED),
