@@ -120,6 +120,18 @@ class Shard(Generic[C]):
         await self._settled()
         return decision.response
 
+    async def read(self, read: Callable[[C], R]) -> R:
+        """What the core says, once it cannot be lost any more. Raises Rejected, as `decide`."""
+        return await self.decide(lambda core, _: Decision((), read(core)))
+
+    def note(self, decide: Callable[[C, Now], Decision[None]]) -> None:
+        """Run a decision that nobody waits for; a shard that does not serve knows without it, or need not."""
+        if self.state is State.ACTIVE:
+            try:
+                self._take(decide(self.core, self.now()))
+            except Rejected as refused:
+                logger.info("%s: %s", self.partition, refused)
+
     async def park(self, decide: Callable[[C, Now, int], Decision[R | None]]) -> R:
         """As `decide`, for a request that may have to wait for others: its response is None, and the Answer of a later
         decision to its token is returned."""
