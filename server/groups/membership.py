@@ -41,6 +41,7 @@ def join(
     rebalance = Rebalance(group, turn, settings)
     if not _has_room(group, settings, member_id):
         rebalance.remove([member_id])
+        rebalance.complete_if_all_joined()
         return refused(UNKNOWN_MEMBER, ErrorCode.GROUP_MAX_SIZE_REACHED)
     if not group.supports(request.protocol_type, protocols):
         return refused(member_id, ErrorCode.INCONSISTENT_GROUP_PROTOCOL)

@@ -31,10 +31,9 @@ async def handle(broker: Broker, ctx: Context, request: OffsetFetchRequest) -> O
         by_id = ctx.api_version >= FIRST_ID_VERSION
         groups = (_group(broker, wanted, request.require_stable, by_id) for wanted in request.groups)
         return OffsetFetchResponse(groups=await asyncio.gather(*groups))
-    topics = request.topics and [
-        OffsetFetchRequestTopics(t.name, ZERO_UUID, t.partition_indexes) for t in request.topics
-    ]
-    wanted = OffsetFetchRequestGroup(request.group_id, topics=topics)
+    wanted = OffsetFetchRequestGroup(request.group_id, topics=None)
+    if request.topics is not None:
+        wanted.topics = [OffsetFetchRequestTopics(t.name, ZERO_UUID, t.partition_indexes) for t in request.topics]
     found = await _fetch(broker, wanted, request.require_stable)
     return OffsetFetchResponse(
         topics=[OffsetFetchResponseTopic(topic.name, [_old(row) for row in topic.partitions]) for topic in found.topics]
