@@ -1,4 +1,4 @@
-"""Groups, with clients that nobody here wrote: partitions are shared, taken over, and read on from where one stopped."""
+"""Groups, with clients that nobody here wrote: partitions are shared, taken over, read on from where one stopped."""
 
 from collections.abc import Iterator
 from contextlib import closing
