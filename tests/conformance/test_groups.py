@@ -51,7 +51,7 @@ class Rd:
     def poll(self) -> None:
         message = self.consumer.poll(0.05)
         if message is not None and message.error() is None:
-            self.values.append(message.value())
+            self.values.append(message.value() or b"")
 
     @property
     def partitions(self) -> set[int]:
@@ -130,7 +130,7 @@ def test_a_consumer_that_dies_is_replaced_when_its_session_is_over(groups_broker
     node = groups_broker
     topic = create_topic(node.bootstrap, partitions=2)
     group = f"g-{topic}"
-    dead = Rd(node.bootstrap, topic, group, **{"session.timeout.ms": 1500, "max.poll.interval.ms": 1600})
+    dead = Rd(node.bootstrap, topic, group, "range", **{"session.timeout.ms": 1500, "max.poll.interval.ms": 1600})
     with closing(Rd(node.bootstrap, topic, group)) as alive:
         until(lambda: shared(2, dead, alive), WAIT_S, "two consumers to share")
         until(lambda: shared(2, alive), WAIT_S, "the one that still polls to own both")  # the other polls no more

@@ -24,7 +24,7 @@ def code(answer: JoinGroupResponse | SyncGroupResponse | None) -> ErrorCode:
 
 def sync_code(world: World, member_id: str, generation: int, **how: str) -> ErrorCode:
     with pytest.raises(Rejected) as caught:
-        world.sync("x", member_id, generation, **how)
+        world.sync("x", member_id, generation, None, **how)
     return caught.value.code
 
 
