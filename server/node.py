@@ -22,8 +22,7 @@ from server.broker.controller import ActiveController
 from server.broker.lifecycle import Lifecycle
 from server.broker.members import Members
 from server.broker.quorum import MetadataQuorum
-from server.broker.txn_coordinator import TxnCoordinator
-from server.broker.txn_verification import Verification
+from server.broker.txn_verification import coordinate_transactions
 from server.broker.unclean_recovery import UncleanRecovery
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
@@ -110,7 +109,7 @@ class Node:
         self.broker = Broker(self.config, cluster_id, self.logs, self.controller, self._clock, self._rng, self._network)
         self.broker.image = self.quorum.image
         self._join(cluster_id)
-        self._coordinate()
+        coordinate_transactions(self.broker)
         await self._listen()
         self.lifecycle = Lifecycle(self.broker, self._end_points())
         self.broker.settled = self.lifecycle.settled
@@ -143,19 +142,6 @@ class Node:
         broker.answer_forwarded = partial(dispatch.answer_forwarded, broker)
         broker.channel = Channel(
             self.controller, members.asked, broker.answer_forwarded, self._network, self._clock, node_id
-        )
-
-    def _coordinate(self) -> None:
-        """Make the coordinators, which wake with the partitions that keep their state."""
-        broker, number = self.broker, self.config.number
-        broker.transactions = TxnCoordinator(broker)
-        broker.verification = Verification(
-            broker.node_id,
-            lambda: broker.image,
-            broker.peers,
-            broker.transactions,
-            number("add.partitions.to.txn.retry.backoff.ms"),
-            number("add.partitions.to.txn.retry.backoff.max.ms"),
         )
 
     async def _or_fatal(self, step: Coroutine[None, None, object]) -> None:
@@ -311,9 +297,6 @@ class Node:
             listening.close()
         self._registry.close_all()
         if hasattr(self, "broker"):
-            if hasattr(self.broker, "verification"):
-                self.broker.verification.close()
-                self.broker.transactions.close()
             self.broker.close()
             self.controller.resign()
             self.broker.members.resign()

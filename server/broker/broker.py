@@ -76,6 +76,7 @@ class Broker:
         self.answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
         self.transactions: TxnCoordinator
         self.verification: Verification  # asks the coordinators of transactions
+        self.on_close: list[Callable[[], None]] = []
         self.kraft_version: Callable[[], int] = lambda: 0
         self.node_id: NodeId = config.node_id
         self.image = Image()
@@ -159,6 +160,8 @@ class Broker:
     def close(self) -> None:
         """Stop replicating, and serving: what waits is told."""
         self._backlog.close()
+        for close in self.on_close:
+            close()
         for shards in self.coordinators.values():
             shards.close()
         self.peers.close()

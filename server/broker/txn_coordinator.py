@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from server.broker.broker import Broker
 from server.broker.marker_writing import write_markers
-from server.broker.shards import Shard, Shards, ShardSettings
+from server.broker.shard import Shard, ShardSettings
+from server.broker.shards import Shards
 from server.broker.txn_markers import Markers
 from server.model.coordination import Decision, Now, Producer
 from server.model.errors import ErrorCode, Rejected

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from server.broker.outboxes import Outboxes
 from server.broker.peers import Peers
-from server.broker.shards import Shard, State
+from server.broker.shard import Shard, State
 from server.metadata.image import Image
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import NO_LEADER, NodeId

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from server.broker.broker import Broker
 from server.broker.outboxes import Outboxes
 from server.broker.partition import Partition
 from server.broker.peers import Peers
@@ -38,6 +39,21 @@ from server.wire.messages.add_partitions_to_txn import (
 
 ADD_PARTITIONS_TO_TXN = 24
 ATTEMPT_MS = 5_000
+
+
+def coordinate_transactions(broker: Broker) -> None:
+    """Give a broker what it coordinates transactions with, and what it asks other coordinators by."""
+    broker.transactions = TxnCoordinator(broker)
+    number = broker.config.number
+    broker.verification = Verification(
+        broker.node_id,
+        lambda: broker.image,
+        broker.peers,
+        broker.transactions,
+        number("add.partitions.to.txn.retry.backoff.ms"),
+        number("add.partitions.to.txn.retry.backoff.max.ms"),
+    )
+    broker.on_close += (broker.verification.close, broker.transactions.close)
 
 
 class Support(Enum):

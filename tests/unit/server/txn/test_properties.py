@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         known = self.given[id_]
         if not known:
             return None
-        return known[-1] if draw.random() < 0.6 else draw.choice(known)  # type: ignore[attr-defined, no-any-return]
+        return known[-1] if draw.random() < 0.6 else draw.choice(known)  # type: ignore[attr-defined]
 
     def _was_aborted(self, id_: str, named: Producer) -> bool:
         """Only the coordinator was between: it aborted what took too long, and the producer was the latest."""

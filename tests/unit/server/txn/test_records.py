@@ -1,5 +1,7 @@
 """The records of __transaction_state, byte by byte."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,12 +55,8 @@ def test_an_empty_transaction_has_no_list_of_partitions() -> None:
 
 @given(st.text(max_size=10), TXNS)
 def test_what_is_written_is_read(id_: str, written: Txn) -> None:
-    expected = Txn(**{**_fields(written), "partitions": frozenset()}) if written.state is State.EMPTY else written
+    expected = replace(written, partitions=frozenset()) if written.state is State.EMPTY else written
     assert records.read(records.entry(id_, written, level=1)) == (id_, expected)
-
-
-def _fields(of: Txn) -> dict[str, object]:
-    return {name: getattr(of, name) for name in Txn.__dataclass_fields__}
 
 
 def test_a_tombstone_is_read() -> None:
