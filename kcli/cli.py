@@ -16,6 +16,7 @@ COMMANDS = {
     "topics": "List, describe, create, alter, delete topics.",
     "console-producer": "Write lines of standard input to a topic.",
     "console-consumer": "Print the records of a topic.",
+    "producer-perf-test": "Write records as fast as they go, and measure it.",
     "leader-election": "Elect leaders: the preferred ones, or any that is left.",
     "storage": "Format the folders of a server, or tell what they hold.",
     "server-start": "Start a server in the foreground, or with -daemon behind.",
@@ -33,7 +34,7 @@ NOT_BUILT = frozenset(
     {
         "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups", "consumer-perf-test",
         "delegation-tokens", "delete-records", "dump-log", "e2e-latency", "features", "get-offsets", "groups",
-        "log-dirs", "producer-perf-test", "reassign-partitions", "replica-verification",
+        "log-dirs", "reassign-partitions", "replica-verification",
         "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",
         "streams-groups", "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer",
     }

@@ -116,7 +116,7 @@ def output(body: Callable[..., Report]) -> Body:
             click.echo(_serialized(report.data, output), nl=False)
         for failure in report.failures:
             click.echo(failure, err=True)
-        return FAILED if report.failures or report.failed else SUCCESS
+        return report.exit_code or (FAILED if report.failures or report.failed else SUCCESS)
 
     choice = click.Choice(["text", "json", "yaml"])
     return click.option("--output", type=choice, default="text", help="text is what Kafka prints. Default: text.")(
