@@ -17,6 +17,7 @@ COMMANDS = {
     "console-producer": "Write lines of standard input to a topic.",
     "console-consumer": "Print the records of a topic.",
     "producer-perf-test": "Write records as fast as they go, and measure it.",
+    "consumer-perf-test": "Read records as fast as they come, and measure it.",
     "leader-election": "Elect leaders: the preferred ones, or any that is left.",
     "storage": "Format the folders of a server, or tell what they hold.",
     "server-start": "Start a server in the foreground, or with -daemon behind.",
@@ -32,7 +33,7 @@ ALIASES = {"reassign": "reassign-partitions"}
 # Tools of Kafka that this version has not got: named so that a user learns more than "no such command".
 NOT_BUILT = frozenset(
     {
-        "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups", "consumer-perf-test",
+        "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups",
         "delegation-tokens", "delete-records", "dump-log", "e2e-latency", "features", "get-offsets", "groups",
         "log-dirs", "reassign-partitions", "replica-verification",
         "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",

@@ -4,6 +4,7 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
+from typing import Any
 
 from kcli.errors import Failure
 from kcli.model.measures import Stats, Window
@@ -25,23 +26,33 @@ def produce(
 ) -> Produced:
     """Do all the loads at the same time. Raises Failure where one cannot begin."""
     context = multiprocessing.get_context("fork")  # the payloads are there already
-    pipes: list[Pipe] = []
-    children = []
+    children, pipes = [], list[Pipe]()
+    for load in loads:
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(target=_child, args=(theirs, load, connection, settings), daemon=True)
+        child.start()
+        theirs.close()
+        pipes.append(ours)
+        children.append(child)
+    gathering = _Gathering(pipes, told, notice)
+    stopped: KeyboardInterrupt | None = None
     try:
-        for load in loads:
-            ours, theirs = context.Pipe(duplex=False)
-            child = context.Process(target=_child, args=(theirs, load, connection, settings), daemon=True)
-            child.start()
-            theirs.close()
-            pipes.append(ours)
-            children.append(child)
-        done = _gathered(pipes, told, notice)
+        try:
+            gathering.all()
+        except KeyboardInterrupt as signal:
+            stopped = signal
+            for child in children:
+                child.terminate()  # they tell what they have done, and end
+            gathering.all()
+    except BaseException:
+        for child in children:
+            child.kill()
+        raise
     finally:
         for child in children:
-            child.terminate()
-        for child in children:
             child.join()
-    return joined(done)
+    total = joined(gathering.done)
+    return total._replace(stopped=stopped) if stopped else total
 
 
 def _child(pipe: Pipe, load: Load, connection: Connection, settings: ProducerSettings) -> None:
@@ -57,33 +68,44 @@ def _child(pipe: Pipe, load: Load, connection: Connection, settings: ProducerSet
             pipe.send(("done", run.all()))
         except Failure as failure:
             pipe.send(("failure", (failure.message, failure.advice)))
+        except KeyboardInterrupt:
+            pipe.close()  # stopped before anything was done, or after all was told
 
 
-def _gathered(pipes: Sequence[Pipe], told: Told, notice: Callable[[str], None]) -> list[Produced]:
-    open_pipes, done = set(pipes), list[Produced]()
-    windows: dict[Pipe, list[tuple[Window, bool]]] = {pipe: [] for pipe in pipes}
-    heard: set[str] = set()
-    while open_pipes:
-        for pipe in wait(list(open_pipes)):
-            assert isinstance(pipe, Pipe), "nothing else is waited for"
-            try:
-                kind, what = pipe.recv()
-            except EOFError as error:
-                raise Failure("A producer process ended before its time") from error
-            if kind == "window":
-                windows[pipe].append(what)
-            elif kind == "notice" and what not in heard:
-                heard.add(what)
-                notice(what)
-            elif kind == "failure":
-                raise Failure(*what)
-            elif kind == "done":
-                done.append(what)
-                open_pipes.discard(pipe)
-        while open_pipes and all(windows[pipe] for pipe in open_pipes):
-            rows = [windows[pipe].pop(0) for pipe in pipes if windows[pipe]]
-            told(_sum([row[0] for row in rows]), any(row[1] for row in rows))
-    return done
+class _Gathering:
+    """Hears what the processes tell, until each has told its result."""
+
+    def __init__(self, pipes: Sequence[Pipe], told: Told, notice: Callable[[str], None]) -> None:
+        self.done: list[Produced] = []
+        self._pipes, self._told, self._notice = pipes, told, notice
+        self._open = set(pipes)
+        self._windows: dict[Pipe, list[tuple[Window, bool]]] = {pipe: [] for pipe in pipes}
+        self._heard: set[str] = set()
+
+    def all(self) -> None:
+        """Raises Failure: a process could not begin, or ended before its time."""
+        while self._open:
+            for pipe in wait(list(self._open)):
+                assert isinstance(pipe, Pipe), "nothing else is waited for"
+                try:
+                    self._take(pipe, *pipe.recv())
+                except EOFError as error:
+                    raise Failure("A producer process ended before its time") from error
+            while self._open and all(self._windows[pipe] for pipe in self._open):
+                rows = [self._windows[pipe].pop(0) for pipe in self._pipes if self._windows[pipe]]
+                self._told(_sum([row[0] for row in rows]), any(row[1] for row in rows))
+
+    def _take(self, pipe: Pipe, kind: str, what: Any) -> None:
+        if kind == "window":
+            self._windows[pipe].append(what)
+        elif kind == "notice" and what not in self._heard:
+            self._heard.add(what)
+            self._notice(what)
+        elif kind == "failure":
+            raise Failure(*what)
+        elif kind == "done":
+            self.done.append(what)
+            self._open.discard(pipe)
 
 
 def _sum(windows: Sequence[Window]) -> Window:

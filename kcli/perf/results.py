@@ -12,11 +12,13 @@ from typing import Any
 
 from kcli import __version__
 from kcli.model.measures import MB, SHARES, Latencies, Window, per_second
+from kcli.perf.consuming import Consumed
 from kcli.perf.machine import machine, versions
 from kcli.perf.producing import Produced
 
 HDR_MAX_US, HDR_DIGITS = 3_600_000_000, 3
 SHARE_NAMES = ("p50", "p95", "p99", "p999")
+COUNTS = ("start_ms", "elapsed_ms", "records", "bytes")
 SECRET = ("password", "jaas", "secret", "ssl.keystore.key")
 
 
@@ -100,6 +102,23 @@ def produced(run: Produced, told: Mapping[str, Any], client: Mapping[str, str]) 
         },
         "series": series(stats.windows),
         "histogram": histogram(stats.latencies),
+    }
+
+
+def consumed(run: Consumed, told: Mapping[str, Any], client: Mapping[str, str]) -> dict[str, Any]:
+    """`told`: what the run was to do; `client`: the consumer's settings."""
+    return {
+        "tool": "consumer-perf-test",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+        "run": dict(told),
+        "client": settings(client),
+        **rates(run.records, run.bytes, run.elapsed_ms),
+        "batches": run.batches,
+        "joined_ms": round(run.joined_ms, 3),
+        "timed_out": run.late,
+        "series": [{name: row[name] for name in COUNTS} for row in series(run.windows)],
     }
 
 
