@@ -18,6 +18,10 @@ COMMANDS = {
     "console-consumer": "Print the records of a topic.",
     "producer-perf-test": "Write records as fast as they go, and measure it.",
     "consumer-perf-test": "Read records as fast as they come, and measure it.",
+    "get-offsets": "Tell the offset of each partition: its end, its start, or at a time.",
+    "delete-records": "Delete the records of partitions before an offset.",
+    "groups": "List the groups of a cluster.",
+    "reassign-partitions": "Move partitions to other brokers or directories (short: reassign).",
     "leader-election": "Elect leaders: the preferred ones, or any that is left.",
     "storage": "Format the folders of a server, or tell what they hold.",
     "server-start": "Start a server in the foreground, or with -daemon behind.",
@@ -34,8 +38,8 @@ ALIASES = {"reassign": "reassign-partitions"}
 NOT_BUILT = frozenset(
     {
         "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups",
-        "delegation-tokens", "delete-records", "dump-log", "e2e-latency", "features", "get-offsets", "groups",
-        "log-dirs", "reassign-partitions", "replica-verification",
+        "delegation-tokens", "dump-log", "e2e-latency", "features",
+        "log-dirs", "replica-verification",
         "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",
         "streams-groups", "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer",
     }

@@ -7,8 +7,10 @@ reconfigures the replicas of this node accordingly. Handlers read `image` and as
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 from uuid import UUID
 
+from server.broker.assignments import Assignments
 from server.broker.backlog import Backlog
 from server.broker.channel import Channel
 from server.broker.context import Client
@@ -16,19 +18,23 @@ from server.broker.controller import ActiveController
 from server.broker.fetcher import Address, Fetchers
 from server.broker.fetcher import Settings as FetchSettings
 from server.broker.isr_changes import IsrChanges
-from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, Members
+from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, ASSIGN_REPLICAS_TO_DIRS, Members
 from server.broker.partition import Partition
 from server.broker.producer_ids import ProducerIds
+from server.broker.shards import Shards
+from server.broker.throttles import Throttles
 from server.broker.writes import Writes
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
 from server.log.log import StorageFailed
+from server.log.log_dir import LogDir
 from server.metadata.delta import Delta
 from server.metadata.image import Image, Topic
 from server.metadata.image import Partition as Registration
 from server.metadata.loader import difference
 from server.model.errors import ErrorCode, Rejected
-from server.model.ids import BrokerEpoch, NodeId, TopicId
+from server.model.features import DIRECTORIES_SINCE
+from server.model.ids import LOST_DIR, UNASSIGNED_DIR, BrokerEpoch, NodeId, TopicId
 from server.model.log_settings import LogSettings
 from server.model.settings.effective import BrokerSettings, log_defaults, overridden
 from server.model.settings.kinds import ResourceType
@@ -38,6 +44,7 @@ from server.replication.replica_selector import SELECTORS
 from server.replication.sessions import Sessions
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from server.wire.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
+from server.wire.messages.assign_replicas_to_dirs import AssignReplicasToDirsRequest, AssignReplicasToDirsResponse
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +76,22 @@ class Broker:
         self.producer_ids = ProducerIds(self._allocate_producer_ids)
         self.broker_epoch = BrokerEpoch(-1)
         self.isr_changes = IsrChanges(self.node_id, lambda: self.broker_epoch, self._alter_partition)
+        self.throttles = Throttles.of(config)
+        self.assignments = Assignments(self.node_id, lambda: self.broker_epoch, self._assign_directories)
         self.fetchers = Fetchers(
-            self.node_id, FetchSettings.of(config), lambda: self.broker_epoch, self._address_of, self._connect
+            self.node_id,
+            FetchSettings.of(config),
+            lambda: self.broker_epoch,
+            self._address_of,
+            self._connect,
+            self.throttles,
+            clock,
         )
         self._network = network
         selector = config.values["replica.selector.class"]
         self._select = SELECTORS[selector] if isinstance(selector, str) else None
         self.partitions: dict[UUID, dict[int, Partition]] = {}
+        self.coordinators: dict[str, Shards[Any]] = {}  # by the topic that each keeps its state in
         self.settled: Callable[[], None] = lambda: None  # called when this node has done what the image says
         self._backlog = Backlog(clock, self._agree, self._agreed)
         self._all_agreed = asyncio.Event()
@@ -132,8 +148,11 @@ class Broker:
     def close(self) -> None:
         """Stop replicating, and serving: what waits is told."""
         self._backlog.close()
+        for shards in self.coordinators.values():
+            shards.close()
         self.fetchers.close()
         self.isr_changes.close()
+        self.assignments.close()
         for partition in self.all_partitions():
             partition.close()
 
@@ -182,6 +201,8 @@ class Broker:
             for index in sorted(indexes):
                 former = None if known is None else known.partitions.get(index)
                 self._backlog.add(topic_id, index, new=former is None or self.node_id not in former.replicas)
+        topics = [resource.name for resource in delta.configs_changed if resource.type == ResourceType.TOPIC]
+        self.throttles.published(image, topics, self.clock.now_ms())
         self._backlog.work()
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)
@@ -209,10 +230,41 @@ class Broker:
         settings = self.log_settings(topic.name)
         if partition is None:
             partition = self._open(topic, index, registration, settings, new=new)
+        self._compare_directories(topic.topic_id, index, registration, partition)
         if partition is not None:
             max_lag_ms = self.config.number("replica.lag.time.max.ms")
             partition.become(registration, self.node_id, settings.min_insync_replicas, max_lag_ms)
             self.fetchers.assign(partition)
+            if topic.name in self.coordinators:
+                self.coordinators[topic.name].assigned(partition)
+
+    def _compare_directories(
+        self, topic_id: UUID, index: int, registration: Registration, partition: Partition | None
+    ) -> None:
+        """Tell the controller where a replica is, unless it knows; one that could not be opened is in no good place."""
+        if not registration.directories or self.image.metadata_version < DIRECTORIES_SINCE:
+            return
+        believed = registration.directory(self.node_id)
+        if partition is None or partition.log.failed:
+            actual = LOST_DIR if believed == UNASSIGNED_DIR else None
+        else:
+            actual = self.logs.dir_of(partition.log).directory_id
+        if actual is None or actual == believed:
+            self.assignments.forget(topic_id, index)
+        else:
+            self.assignments.tell(topic_id, index, actual)
+
+    def directory_failed(self, directory: LogDir) -> None:
+        """The controller hears of the directory, and of the replicas that it does not believe to be in there."""
+        for partition in self.all_partitions():
+            registration = self.image.partition(TopicId(partition.topic_id), partition.index)
+            if registration is None or not registration.directories or self.node_id not in registration.replicas:
+                continue
+            if self.logs.dir_of(partition.log) is directory and registration.directory(self.node_id) in (
+                UNASSIGNED_DIR,
+                LOST_DIR,
+            ):
+                self.assignments.tell(partition.topic_id, partition.index, LOST_DIR)
 
     def _open(
         self, topic: Topic, index: int, registration: Registration, settings: LogSettings, *, new: bool
@@ -250,7 +302,10 @@ class Broker:
         partition = self.partitions[topic_id].pop(index)
         if not self.partitions[topic_id]:
             del self.partitions[topic_id]
+        if partition.topic in self.coordinators:
+            self.coordinators[partition.topic].removed(index)
         self.fetchers.drop(partition)
+        self.assignments.forget(topic_id, index)
         partition.close()
         if not partition.log.failed:
             self._delete(partition.topic, index)
@@ -277,6 +332,8 @@ class Broker:
     def _failed(self, partition: Partition, error: StorageFailed) -> None:
         """A log failed, and its directory with it (`LogDirs` says so itself, to the node)."""
         logger.error("%s failed: %s", partition, error)
+        if partition.topic in self.coordinators:
+            self.coordinators[partition.topic].assigned(partition)
 
     def may_join_isr(self, node: NodeId, broker_epoch: int) -> bool:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""
@@ -306,6 +363,10 @@ class Broker:
 
     async def _alter_partition(self, request: AlterPartitionRequest) -> AlterPartitionResponse:
         response: AlterPartitionResponse = await self.channel.request(ALTER_PARTITION, request)
+        return response
+
+    async def _assign_directories(self, request: AssignReplicasToDirsRequest) -> AssignReplicasToDirsResponse:
+        response: AssignReplicasToDirsResponse = await self.channel.request(ASSIGN_REPLICAS_TO_DIRS, request)
         return response
 
     async def _allocate_producer_ids(self) -> tuple[int, int]:

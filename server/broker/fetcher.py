@@ -7,7 +7,10 @@ batches go to the logs as views of the receive buffer.
 A partition whose answer was an error is left out for a while, which doubles with each error in a row up to
 replica.fetch.backoff.ms; so does the whole fetcher when its leader cannot be reached. New metadata ends the wait.
 
-Source: KIP-227 (sessions), KIP-516 (topic ids), KIP-595 (diverging epochs), KIP-903 (broker epochs).
+A throttled partition that is not in sync is left out while the throttle lets nothing through, and asks for no more than
+its share of what it lets.
+
+Source: KIP-73 (throttles), KIP-227 (sessions), KIP-516 (ids), KIP-595 (diverging epochs), KIP-903 (broker epochs).
 """
 
 import asyncio
@@ -17,10 +20,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from server.broker.partition import Partition
+from server.broker.throttles import Throttles
 from server.config import NodeConfig
 from server.model.errors import ErrorCode, Rejected
 from server.model.ids import BrokerEpoch, NodeId
 from server.net.peer import Peer, Unreachable
+from server.ports import Clock
 from server.replication.fetch_session import FetchSession, Key
 from server.replication.follower import BackOff, Locate, Position
 from server.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, PartitionData, ReplicaState
@@ -71,8 +76,11 @@ class Fetchers:
         broker_epoch: Callable[[], BrokerEpoch],
         address_of: Callable[[NodeId], Address | None],
         connect: Callable[[str, int], Peer],
+        throttles: Throttles,
+        clock: Clock,
     ) -> None:
         """address_of: where other brokers find a broker; None while the metadata does not say."""
+        self._throttles, self._clock = throttles, clock
         self._node, self._settings, self._broker_epoch = node, settings, broker_epoch
         self._address_of, self._connect = address_of, connect
         self._fetchers: dict[NodeId, Fetcher] = {}
@@ -121,8 +129,16 @@ class Fetchers:
             if address is None:
                 logger.warning("broker %d leads, and has no address yet", leader)
                 return None
-            peer = self._connect(*address)
-            self._fetchers[leader] = Fetcher(leader, address, peer, self._node, self._settings, self._broker_epoch)
+            self._fetchers[leader] = Fetcher(
+                leader,
+                address,
+                self._connect(*address),
+                self._node,
+                self._settings,
+                self._broker_epoch,
+                self._throttles,
+                self._clock,
+            )
         return self._fetchers[leader]
 
     def _leave(self, key: Key) -> None:
@@ -145,8 +161,12 @@ class Fetcher:
         node: NodeId,
         settings: Settings,
         broker_epoch: Callable[[], BrokerEpoch],
+        throttles: Throttles,
+        clock: Clock,
     ) -> None:
         self.leader, self.address = leader, address
+        self._throttles, self._clock = throttles, clock
+        self._held: set[Key] = set()  # throttled ones that are fetched
         self.partitions: dict[Key, Partition] = {}
         self._peer, self._node, self._settings, self._broker_epoch = peer, node, settings, broker_epoch
         self._session = FetchSession()
@@ -178,6 +198,7 @@ class Fetcher:
     async def _run(self) -> None:
         failures = 0
         while not self._closed:
+            self._hold_back()
             if not self._session.partitions:
                 self._work.clear()
                 await self._work.wait()
@@ -252,8 +273,28 @@ class Fetcher:
             self._back_off(key)
             return False
         self._failures.pop(key, None)
+        if key in self._held and row.records:
+            self._throttles.follower.took(len(row.records), self._clock.now_ms())
         self._want(key, partition)
         return False
+
+    def _hold_back(self) -> None:
+        """Ask nothing for throttled partitions while their throttle lets nothing through."""
+        wait_ms = self._throttles.follower.wait_ms(self._clock.now_ms()) if self._held else 0
+        if wait_ms:
+            for key in list(self._held):
+                self._pause(key)
+                self._waits[key] = asyncio.get_running_loop().call_later(wait_ms / 1000, self._resume, key)
+
+    def _most(self, key: Key, partition: Partition) -> int:
+        """How many bytes to ask of a partition at a time."""
+        if partition.in_sync or not self._throttles.holds_fetcher(partition.topic, partition.index):
+            self._held.discard(key)
+            return self._settings.partition_bytes
+        self._held.add(key)
+        throttle = self._throttles.follower
+        share = max(throttle.allowance(self._clock.now_ms()), throttle.least) // len(self._held)
+        return min(max(share, 1), self._settings.partition_bytes)
 
     async def _locate(self, lost: list[tuple[Key, Position]]) -> None:
         """Ask where the leader's logs begin and end, and start there."""
@@ -311,13 +352,14 @@ class Fetcher:
                 at.offset,
                 at.last_fetched_epoch,
                 partition.log_start_offset,
-                self._settings.partition_bytes,
+                self._most(key, partition),
             ),
         )
         return self._work.set()
 
     def _pause(self, key: Key) -> None:
         self._stop_waiting(key)
+        self._held.discard(key)
         self._session.forget(key)
 
     def _back_off(self, key: Key) -> None:

@@ -1,9 +1,10 @@
 """What a Fetch reads: one look at all its partitions, or at one.
 
 Followers say by a look what they hold. Consumers see what is committed; they may be told of a nearer replica, and may
-read from one that follows.
+read from one that follows. What a throttled leader sends to a follower that is not in sync is limited.
 
-Source: KIP-74 (limits), KIP-98 (isolation), KIP-595 (diverging epochs), KIP-392 (nearer replicas).
+Source: KIP-74 (limits), KIP-98 (isolation), KIP-595 (diverging epochs), KIP-392 (nearer replicas),
+KIP-73 (throttles).
 """
 
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Reading:
     partitions: list[Partition] = field(default_factory=list)  # those that may have more later
     size: int = 0
     must_answer: bool = False
+    throttled_bytes: int = 0
+    held_back: bool = False  # there is more, which the throttle does not let through yet
 
 
 def read_all(
@@ -52,6 +55,7 @@ def read_all(
     """
     reading = Reading()
     remembers = request.replica_id >= 0 and plan.session is not None
+    throttle = _LeaderThrottle.of(broker, NodeId(request.replica_id)) if request.replica_id >= 0 else None
     skips, now_ms = remembers and not plan.full, broker.clock.now_ms()
     for tracked in plan.partitions:
         if skips and tracked.looked is not None and _is_idle(tracked, tells, now_ms):
@@ -65,7 +69,15 @@ def read_all(
             row = _elsewhere(broker, partition, request.rack_id, tracked) if anywhere and request.rack_id else None
             if row is None:
                 first, left = reading.size == 0, limit - reading.size
+                held = throttle is not None and throttle.holds(partition)
+                if held and throttle is not None:
+                    left = min(left, throttle.allowance - reading.throttled_bytes)
+                    first = first and left > 0
                 row = read_one(partition, request, tracked, left, first, tells, anywhere=anywhere)
+                if held:
+                    reading.throttled_bytes += len(row.records or b"")
+                    if left <= 0 and tracked.want.fetch_offset < partition.leo:
+                        reading.held_back = True
             reading.partitions.append(partition)
             reading.size += len(row.records or b"")
             reading.must_answer |= row.diverging_epoch.end_offset >= 0 or row.preferred_read_replica >= 0
@@ -80,6 +92,27 @@ def read_all(
             reading.must_answer = True
         reading.rows.append(row)
     return reading
+
+
+@dataclass(frozen=True, slots=True)
+class _LeaderThrottle:
+    """What may be sent to one follower at this moment."""
+
+    broker: Broker
+    replica: NodeId
+    allowance: int
+
+    @staticmethod
+    def of(broker: Broker, replica: NodeId) -> "_LeaderThrottle | None":
+        throttles = broker.throttles
+        if throttles.leader.unlimited or not throttles.leaders:
+            return None
+        return _LeaderThrottle(broker, replica, throttles.leader.allowance(broker.clock.now_ms()))
+
+    def holds(self, partition: Partition) -> bool:
+        leader = partition.leader
+        in_sync = leader is not None and self.replica in leader.maximal_isr
+        return not in_sync and self.broker.throttles.holds_sender(partition.topic, partition.index)
 
 
 def _is_idle(tracked: Tracked, tells: Follower | None, now_ms: int) -> bool:

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 UNREGISTERED = BrokerEpoch(-1)
 RETRY_MS = 50
 LEAVE_ATTEMPT_MS = 1_000  # how long a node that stops looks for a controller to take its leave from
+LEAVE_ANSWER_MS = 10_000  # how long one may take to answer: thousands of partitions get other leaders in between
 LEAVE_MS = 60_000  # how long it waits for others to take over its partitions
 HEARTBEAT_MS = 3_000  # one heartbeat's time
 UNKNOWN = (ErrorCode.STALE_BROKER_EPOCH, ErrorCode.BROKER_ID_NOT_REGISTERED)
@@ -210,7 +211,9 @@ class Lifecycle:
             offline_log_dirs=self._offline_directories(),
         )
         timeout_ms = LEAVE_ATTEMPT_MS if want_shut_down else HEARTBEAT_MS
-        response: BrokerHeartbeatResponse = await broker.channel.request(HEARTBEAT, request, timeout_ms=timeout_ms)
+        response: BrokerHeartbeatResponse = await broker.channel.request(
+            HEARTBEAT, request, timeout_ms=timeout_ms, answer_ms=LEAVE_ANSWER_MS if want_shut_down else None
+        )
         return response
 
     def _offline_directories(self) -> Sequence[UUID]:

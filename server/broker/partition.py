@@ -68,6 +68,7 @@ class Partition:
         self.leader: PartitionLeader | None = None
         self.follower: PartitionFollower | None = None
         self.leader_id, self.leader_epoch, self.partition_epoch = NO_LEADER, NO_EPOCH, -1
+        self.in_sync = False  # as the metadata knows it
         self.polls: dict[Poll, None] = {}
         self.commits = Commits()
         self.starts = Commits()  # who waits for the log start of all replicas
@@ -113,6 +114,7 @@ class Partition:
             self.leader.max_lag_ms = max_lag_ms
             self._registered(self.leader, registration, min_isr)
         self.leader_id, self.leader_epoch = registration.leader, registration.leader_epoch
+        self.in_sync = node in registration.isr
         self.partition_epoch = registration.partition_epoch
 
     def _lead(self, registration: Registration, node: NodeId, min_isr: int, max_lag_ms: int) -> None:

@@ -14,7 +14,7 @@ Errors: FENCED_LEADER_EPOCH, FETCH_SESSION_ID_NOT_FOUND, FETCH_SESSION_TOPIC_ID_
 KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, OFFSET_OUT_OF_RANGE, UNKNOWN_LEADER_EPOCH, UNKNOWN_TOPIC_ID,
 UNKNOWN_TOPIC_OR_PARTITION.
 Source: KIP-74 (limits), KIP-98 (isolation), KIP-227 (sessions), KIP-320 (epochs), KIP-516 (v13), KIP-595 (diverging
-epochs), KIP-392 (v11), KIP-951 (v16).
+epochs), KIP-73 (throttles), KIP-392 (v11), KIP-951 (v16).
 """
 
 from collections.abc import Awaitable
@@ -55,7 +55,8 @@ def handle(broker: Broker, ctx: Context, request: FetchRequest) -> FetchResponse
     missing = min(request.min_bytes, limit) - reading.size
     if missing <= 0 or reading.must_answer or request.max_wait_ms <= 0 or not plan.partitions:
         return _response(broker, ctx, plan, reading, by_id)
-    poll = Poll(reading.partitions, missing, request.max_wait_ms, follows=follows)
+    wait_ms = _until_more(broker, reading, request.max_wait_ms)
+    poll = Poll(reading.partitions, missing, wait_ms, follows=follows)
     return _wait(broker, ctx, request, plan, limit, poll, now_ms + request.max_wait_ms, anywhere=anywhere)
 
 
@@ -78,7 +79,15 @@ async def _wait(
         wait_ms = deadline_ms - broker.clock.now_ms()
         if missing <= 0 or reading.must_answer or not look_again or wait_ms <= 0:
             return _response(broker, ctx, plan, reading, by_id)
+        wait_ms = _until_more(broker, reading, wait_ms)
         poll = Poll(reading.partitions, missing, wait_ms, follows=request.replica_id >= 0)
+
+
+def _until_more(broker: Broker, reading: Reading, wait_ms: int) -> int:
+    """How long to wait: no longer than a throttle holds back what is there."""
+    if not reading.held_back:
+        return wait_ms
+    return min(wait_ms, max(broker.throttles.leader.wait_ms(broker.clock.now_ms()), 1))
 
 
 def _response(broker: Broker, ctx: Context, plan: Plan, reading: Reading, by_id: bool) -> FetchResponse:
@@ -91,6 +100,8 @@ def _response(broker: Broker, ctx: Context, plan: Plan, reading: Reading, by_id:
             rows[topic] = []
             topics[topic] = FetchableTopicResponse(tracked.topic, tracked.topic_id, rows[topic])
         rows[topic].append(row)
+    if reading.throttled_bytes:
+        broker.throttles.leader.took(reading.throttled_bytes, broker.clock.now_ms())
     leaders = {row.current_leader.leader_id for _, row in kept} - {NO_LEADER}
     return FetchResponse(
         session_id=plan.session_id,

@@ -8,7 +8,7 @@ A world raises when it finds an anomaly; a Tally says how much happened in it, s
 
 from collections.abc import Callable
 
-from tests.sim import quorum_world, raft_lives, replica_world, replicated_world, world
+from tests.sim import quorum_world, raft_lives, reassign_world, replica_world, replicated_world, world
 from tests.sim.tally import Tally
 
 Trace = Callable[[str], None]
@@ -19,7 +19,14 @@ def _replica(seed: int, trace: Trace) -> Tally:
 
 
 def _replicated(seed: int, trace: Trace) -> Tally:
-    report = replicated_world.run(seed, 8, trace)
+    return _tally(replicated_world.run(seed, 8, trace))
+
+
+def _reassign(seed: int, trace: Trace) -> Tally:
+    return _tally(reassign_world.run(seed, 8, trace))
+
+
+def _tally(report: replicated_world.Report) -> Tally:
     return Tally(
         1,
         report.records,
@@ -51,12 +58,13 @@ def _broker(seed: int, trace: Trace) -> Tally:
 KINDS: dict[str, Callable[[int, Trace], Tally]] = {
     "replica": _replica,
     "replicated": _replicated,
+    "reassign": _reassign,
     "quorum": _quorum,
     "raft": _raft,
     "broker": _broker,
 }
 # Ten seeds in a row. Whole nodes cost ten times what a bare partition costs, and see what only whole nodes have.
-MIX = ("replica", "replicated", "raft", "replica", "replicated", "quorum", "replica", "replicated", "replica", "broker")
+MIX = ("replica", "replicated", "raft", "replica", "reassign", "quorum", "replica", "replicated", "replica", "broker")
 
 
 def kind_of(seed: int) -> str:

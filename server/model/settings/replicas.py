@@ -60,7 +60,7 @@ REPLICAS: Table = table(
         integer("replication.quota.window.num", 11, AT_LEAST_1,
              "Windows that a replication rate is taken from.", LOW),
         integer("replication.quota.window.size.seconds", 1, AT_LEAST_1,
-             "Length of a window of a replication rate.", LOW),
+             "Length of a window of a replication rate; half of one may be made up for.", LOW, HONOURED),
         integer("share.fetch.purgatory.purge.interval.requests", 1000, NO_RULE,
              "Requests after which finished waits are cleared; no need here."),
     )
@@ -69,9 +69,9 @@ REPLICAS: Table = table(
 RATES: Table = table(
     (
         long("follower.replication.throttled.rate", LONG_MAX, AT_LEAST_0,
-             "Bytes a second that throttled followers may fetch; set dynamically only.", CLUSTER),
+             "Bytes a second that throttled followers may fetch; set dynamically only.", CLUSTER, HONOURED),
         long("leader.replication.throttled.rate", LONG_MAX, AT_LEAST_0,
-             "Bytes a second that throttled leaders may send; set dynamically only.", CLUSTER),
+             "Bytes a second that throttled leaders may send; set dynamically only.", CLUSTER, HONOURED),
         long("replica.alter.log.dirs.io.max.bytes.per.second", LONG_MAX, AT_LEAST_0,
              "Bytes a second that moves between directories may copy; set dynamically only.", CLUSTER),
     )
