@@ -110,13 +110,25 @@ class Lifecycle:
         self.broker_epoch = broker.broker_epoch = BrokerEpoch(response.broker_epoch)
 
     async def unfence(self) -> None:
-        """Begin to serve: lead what nobody else may. Returns when this node's own metadata says so."""
-        while (await self._heartbeat()).is_fenced:
+        """Begin to serve: lead what nobody else may. Returns when this node's own metadata says so.
+
+        Raises Rejected: the controller does not take this broker. That there is no controller passes.
+        """
+        while await self._is_fenced():
             with suppress(TimeoutError):  # it may have to catch up with the metadata first
                 await asyncio.wait_for(self._published.wait(), RETRY_MS / 1000)
         self._beating = asyncio.get_running_loop().create_task(self._beat_on())
         node_id = self._broker.node_id
         await self._until(lambda image: node_id in image.brokers and not image.brokers[node_id].fenced)
+
+    async def _is_fenced(self) -> bool:
+        try:
+            return (await self._heartbeat()).is_fenced
+        except Rejected as e:
+            if e.code not in PASSING:
+                raise
+            self._complain(f"broker {self._broker.node_id} is not unfenced yet", e)
+            return True
 
     async def _until(self, holds: Callable[[Image], bool]) -> None:
         """Wait for an image."""

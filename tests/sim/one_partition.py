@@ -41,10 +41,10 @@ class Three:
     def registration(self) -> Registration:
         return self.nodes[0].broker.image.topics["t"].partitions[0]
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 60) -> None:
+    async def until(self, holds: Callable[[], bool], seconds: float = 60, step_s: float = 0.01) -> None:
         async with asyncio.timeout(seconds):
             while True:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(step_s)
                 if holds():
                     return
 
