@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from kcli import client, contexts, properties
-from kcli.errors import FAILED, Failure
+from kcli.errors import FAILED, SUCCESS, Failure
 from kcli.manners import INT, LONG, Given, Manners, OptionalValue, Parted, Tool, Tools, long_name
 from kcli.properties import Connection
 from kcli.report import Report
