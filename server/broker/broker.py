@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from uuid import UUID
 
+from server.broker import group_coordinator
 from server.broker.assignments import Assignments
 from server.broker.backlog import Backlog
 from server.broker.channel import Channel
@@ -34,7 +35,7 @@ from server.metadata.image import Partition as Registration
 from server.metadata.loader import difference
 from server.model.errors import ErrorCode, Rejected
 from server.model.features import DIRECTORIES_SINCE
-from server.model.ids import LOST_DIR, UNASSIGNED_DIR, BrokerEpoch, NodeId, TopicId
+from server.model.ids import LOST_DIR, OFFSETS_TOPIC, UNASSIGNED_DIR, BrokerEpoch, NodeId, TopicId
 from server.model.log_settings import LogSettings
 from server.model.settings.effective import BrokerSettings, log_defaults, overridden
 from server.model.settings.kinds import ResourceType
@@ -91,7 +92,9 @@ class Broker:
         selector = config.values["replica.selector.class"]
         self._select = SELECTORS[selector] if isinstance(selector, str) else None
         self.partitions: dict[UUID, dict[int, Partition]] = {}
-        self.coordinators: dict[str, Shards[Any]] = {}  # by the topic that each keeps its state in
+        self.group_settings = group_coordinator.settings(config)
+        self.groups = group_coordinator.shards(config, self.group_settings, clock, self._count_partitions)
+        self.coordinators: dict[str, Shards[Any]] = {OFFSETS_TOPIC: self.groups}  # by the topic that each writes to
         self.settled: Callable[[], None] = lambda: None  # called when this node has done what the image says
         self._backlog = Backlog(clock, self._agree, self._agreed)
         self._all_agreed = asyncio.Event()
@@ -204,6 +207,9 @@ class Broker:
         topics = [resource.name for resource in delta.configs_changed if resource.type == ResourceType.TOPIC]
         self.throttles.published(image, topics, self.clock.now_ms())
         self._backlog.work()
+        gone = [topic.name for topic in map(before.topic_of, delta.topics_deleted) if topic is not None]
+        if gone:
+            group_coordinator.topics_deleted(self.groups, gone)
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)
         self._reconfigure(delta)
@@ -327,7 +333,11 @@ class Broker:
                 partition.log.settings = settings
                 self._assign(topic, index, topic.partitions[index])
 
-    # What partitions and handlers need done
+    # What partitions, coordinators and handlers need done
+
+    def _count_partitions(self, topic: str) -> int | None:
+        known = self.image.topics.get(topic)
+        return None if known is None else len(known.partitions)
 
     def _failed(self, partition: Partition, error: StorageFailed) -> None:
         """A log failed, and its directory with it (`LogDirs` says so itself, to the node)."""
