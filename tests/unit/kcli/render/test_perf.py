@@ -51,7 +51,7 @@ def test_the_line_of_a_run_that_sent_nothing() -> None:
 
 
 def test_the_block_of_metrics() -> None:
-    rows = {"b:long-name:{client-id=x}": 1.0, "a:n:{client-id=x}": "4.3.1"}
+    rows: dict[str, float | str] = {"b:long-name:{client-id=x}": 1.0, "a:n:{client-id=x}": "4.3.1"}
     assert perf.metrics(rows) == (
         "\nMetric Name                 Value\na:n:{client-id=x}         : 4.3.1\nb:long-name:{client-id=x} : 1.000\n"
     )
