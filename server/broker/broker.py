@@ -187,8 +187,12 @@ class Broker:
                 logger.info("removing %s, which was moved to other brokers", log.path)
                 self._delete(log.topic, log.partition)
             elif partition is None or not same:
-                logger.warning("setting aside %s, which the metadata does not give to this node", log.path)
-                self.logs.set_aside(log.topic, log.partition)
+                aside = self.logs.set_aside(log.topic, log.partition)
+                if aside is not None:
+                    why = "the metadata has no such partition for this node"
+                    logger.warning(
+                        "%s is now %s: %s. It is kept; remove it when nobody needs it.", log.path, aside, why
+                    )
         self._opened = True
         self.publish(difference(Image(), self.image), self.image)
 
@@ -312,6 +316,7 @@ class Broker:
             hw=log.hw,
             propose=self.isr_changes.propose,
             failed=self._failed,
+            alive=self._alive,
         )
         self.partitions.setdefault(topic.topic_id, {})[index] = partition
         return partition
@@ -356,6 +361,10 @@ class Broker:
         logger.error("%s failed: %s", partition, error)
         if partition.topic in self.coordinators:
             self.coordinators[partition.topic].assigned(partition)
+
+    def _alive(self, node: NodeId) -> bool:
+        known = self.image.brokers.get(node)
+        return known is not None and not known.fenced
 
     def may_join_isr(self, node: NodeId, broker_epoch: int) -> bool:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""

@@ -198,9 +198,9 @@ class LogDir:
         delay_ms = self.logs[key].settings.file_delete_delay_ms
         self._doomed.append((now_ms + delay_ms, self._rename(key, names.FOLDER_DELETED)))
 
-    def set_aside(self, key: PartitionName) -> None:
-        """Take a log out of service, and keep its folder under another name. Raises OSError."""
-        self._rename(key, names.FOLDER_STRAY)
+    def set_aside(self, key: PartitionName) -> str:
+        """Take a log out of service, and keep its folder under another name: the new path. Raises OSError."""
+        return self._rename(key, names.FOLDER_STRAY)
 
     def _rename(self, key: PartitionName, mark: str) -> str:
         """Close a log and mark its folder; the new path."""
