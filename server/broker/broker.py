@@ -20,6 +20,7 @@ from server.broker.fetcher import Address, Fetchers
 from server.broker.fetcher import Settings as FetchSettings
 from server.broker.isr_changes import IsrChanges
 from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, ASSIGN_REPLICAS_TO_DIRS, Members
+from server.broker.nearby import Nearby
 from server.broker.partition import Partition
 from server.broker.peers import Peers
 from server.broker.producer_ids import ProducerIds
@@ -42,7 +43,6 @@ from server.model.settings.effective import BrokerSettings, log_defaults, overri
 from server.model.settings.kinds import ResourceType
 from server.net.peer import Peer
 from server.ports import Clock, Network, Rng
-from server.replication.replica_selector import SELECTORS
 from server.replication.sessions import Sessions
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from server.wire.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
@@ -98,8 +98,7 @@ class Broker:
         )
         self._network = network
         self.peers = Peers(network, f"broker-{self.node_id}", self._address_of)
-        selector = config.values["replica.selector.class"]
-        self._select = SELECTORS[selector] if isinstance(selector, str) else None
+        self.nearer = Nearby(config, clock, lambda: self.image).replica
         self.partitions: dict[UUID, dict[int, Partition]] = {}
         self.group_settings = group_coordinator.settings(config)
         self.groups = group_coordinator.shards(config, self.group_settings, clock, self._count_partitions)
@@ -370,18 +369,6 @@ class Broker:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""
         known = self.image.brokers.get(node)
         return known is not None and known.active and broker_epoch in (-1, known.epoch)
-
-    def nearer(self, partition: Partition, rack: str, offset: int) -> NodeId | None:
-        """The replica that a consumer in this rack should rather read `offset` from; None: this one will do."""
-        if partition.leader is None or self._select is None:
-            return None
-        readable = partition.leader.readable(offset, self.clock.now_ms())
-        chosen = self._select(rack, self.node_id, readable, self._rack_of)
-        return None if chosen == self.node_id else chosen
-
-    def _rack_of(self, node: NodeId) -> str | None:
-        known = self.image.brokers.get(node)
-        return None if known is None else known.rack
 
     def _address_of(self, node: NodeId) -> Address | None:
         known = self.image.brokers.get(node)
