@@ -13,7 +13,7 @@ from kcli.plan import reassignment
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "schemas/reassignment.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 1 << 40, 1.0, 1.5, "", "a", [], [0], [-1], ["any"], [""], {}, {"partitions": []}]
 )
 
