@@ -22,14 +22,13 @@ class Outboxes(Generic[Item]):
     def put(self, node: NodeId, item: Item) -> None:
         self._waiting.setdefault(node, []).append(item)
         if node not in self._tasks:
-            self._tasks[node] = asyncio.get_running_loop().create_task(self._run(node))
+            task = self._tasks[node] = asyncio.get_running_loop().create_task(self._run(node))
+            task.add_done_callback(_ended)
 
     async def _run(self, node: NodeId) -> None:
         try:
             while node in self._waiting:
                 await self._send(node, self._waiting.pop(node))
-        except Exception:
-            logger.exception("sending to broker %d failed", node)
         finally:
             self._tasks.pop(node, None)
 
@@ -37,3 +36,8 @@ class Outboxes(Generic[Item]):
         self._waiting.clear()
         for task in list(self._tasks.values()):
             task.cancel()
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("sending failed", exc_info=task.exception())

@@ -17,19 +17,17 @@ Source: KIP-98 (v3), KIP-467 (v8), KIP-482 (v9), KIP-951 (v10), KIP-890 (v11, v1
 """
 
 from collections.abc import Awaitable
-from typing import NamedTuple
 from uuid import UUID
 
 from server.broker.broker import Broker
 from server.broker.context import Context
 from server.broker.leaders import end_point, leader_to_tell
-from server.broker.partition import Partition
+from server.broker.produced import ALL, Staged, Written
 from server.broker.txn_produce import Checks, kept
-from server.broker.waiters import Acks
 from server.log.log import Origin
 from server.model.errors import ErrorCode, Rejected
-from server.model.ids import INTERNAL_TOPICS, NO_LEADER, LeaderEpoch, NodeId
-from server.net.answers import AfterWrite, Disconnect
+from server.model.ids import INTERNAL_TOPICS, NO_LEADER, NodeId
+from server.net.answers import Disconnect
 from server.records import batch
 from server.records.batch import HEADER_SIZE, TRANSACTIONAL, RecordsRejected
 from server.wire.messages.produce import (
@@ -43,37 +41,9 @@ from server.wire.messages.produce import (
     TopicProduceResponse,
 )
 
-ALL = -1
 ATTRIBUTES_AT = 22  # the low byte of a batch's attributes
 FIRST_ZSTD_VERSION = 7
 FIRST_ID_VERSION = 13
-
-
-class Staged(NamedTuple):
-    """A batch whose row is true once it is written, or replicated."""
-
-    row: PartitionProduceResponse
-    partition: Partition
-    leader_epoch: LeaderEpoch
-    next_offset: int
-
-
-class Written(AfterWrite[ProduceResponse | Awaitable[ProduceResponse]]):
-    """The response, once the batches are written."""
-
-    __slots__ = ("acks", "response", "staged", "timeout_ms")
-
-    def __init__(self, response: ProduceResponse, staged: list[Staged], acks: int, timeout_ms: int) -> None:
-        self.response, self.staged, self.acks, self.timeout_ms = response, staged, acks, timeout_ms
-
-    def settle(self) -> ProduceResponse | Awaitable[ProduceResponse]:
-        waits = []
-        for row, partition, _, next_offset in self.staged:
-            if partition.log.failed:
-                _fail(row, ErrorCode.KAFKA_STORAGE_ERROR)
-            elif self.acks == ALL and partition.hw < next_offset:
-                waits.append((partition.commits, next_offset))
-        return _replicated(Acks(waits, self.timeout_ms), self.response, self.staged) if waits else self.response
 
 
 Answer = ProduceResponse | Written | None
@@ -139,26 +109,6 @@ def _stage(
     row = PartitionProduceResponse(data.index, 0, done.base_offset, done.append_time_ms, done.log_start_offset)
     staged.append(Staged(row, partition, partition.leader_epoch, done.last_offset + 1))
     return row
-
-
-async def _replicated(acks: Acks, response: ProduceResponse, staged: list[Staged]) -> ProduceResponse:
-    await acks.done()
-    for row, partition, leader_epoch, next_offset in staged:
-        if row.error_code:
-            continue
-        if partition.log.failed:
-            _fail(row, ErrorCode.KAFKA_STORAGE_ERROR)
-        elif partition.leader is None or partition.leader_epoch != leader_epoch:
-            _fail(row, ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        elif partition.hw < next_offset:
-            _fail(row, ErrorCode.REQUEST_TIMED_OUT)
-        elif partition.leader.below_min_isr:
-            _fail(row, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
-    return response
-
-
-def _fail(row: PartitionProduceResponse, code: ErrorCode) -> None:
-    row.error_code, row.base_offset, row.log_start_offset = code, -1, -1
 
 
 def _refused(
