@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
+from server.broker.assignments import Assignments
 from server.broker.backlog import Backlog
 from server.broker.channel import Channel
 from server.broker.context import Client
@@ -16,20 +17,21 @@ from server.broker.controller import ActiveController
 from server.broker.fetcher import Address, Fetchers
 from server.broker.fetcher import Settings as FetchSettings
 from server.broker.isr_changes import IsrChanges
-from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, Members
+from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, ASSIGN_REPLICAS_TO_DIRS, Members
+from server.broker.moves import Moves
 from server.broker.partition import Partition
 from server.broker.producer_ids import ProducerIds
 from server.broker.throttles import Throttles
 from server.broker.writes import Writes
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
-from server.log.log import StorageFailed
+from server.log.log import Log, StorageFailed
 from server.metadata.delta import Delta
 from server.metadata.image import Image, Topic
 from server.metadata.image import Partition as Registration
 from server.metadata.loader import difference
 from server.model.errors import ErrorCode, Rejected
-from server.model.ids import BrokerEpoch, NodeId, TopicId
+from server.model.ids import LOST_DIR, BrokerEpoch, NodeId, TopicId
 from server.model.log_settings import LogSettings
 from server.model.settings.effective import BrokerSettings, log_defaults, overridden
 from server.model.settings.kinds import ResourceType
@@ -39,6 +41,7 @@ from server.replication.replica_selector import SELECTORS
 from server.replication.sessions import Sessions
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from server.wire.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
+from server.wire.messages.assign_replicas_to_dirs import AssignReplicasToDirsRequest, AssignReplicasToDirsResponse
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +83,10 @@ class Broker:
             self.throttles,
             clock,
         )
+        self.assignments = Assignments(self.node_id, lambda: self.broker_epoch, self._assign_directories)
+        at_a_time = config.values["num.replica.alter.log.dirs.threads"] or len(logs.dirs)
+        assert isinstance(at_a_time, int)
+        self.moves = Moves(logs, self.assignments, self.throttles.moves, clock, at_a_time, self.fetchers.assign)
         self._network = network
         selector = config.values["replica.selector.class"]
         self._select = SELECTORS[selector] if isinstance(selector, str) else None
@@ -141,6 +148,8 @@ class Broker:
         """Stop replicating, and serving: what waits is told."""
         self._backlog.close()
         self.fetchers.close()
+        self.moves.close()
+        self.assignments.close()
         self.isr_changes.close()
         for partition in self.all_partitions():
             partition.close()
@@ -163,6 +172,11 @@ class Broker:
             elif partition is None or not same:
                 logger.warning("setting aside %s, which the metadata does not give to this node", log.path)
                 self.logs.set_aside(log.topic, log.partition)
+        for copy in self.logs.futures:
+            topic = self.image.topics.get(copy.topic)
+            partition = None if topic is None else topic.partitions.get(copy.partition)
+            if topic is None or partition is None or self.node_id not in partition.replicas:
+                self._delete(copy.topic, copy.partition)
         self._opened = True
         self.publish(difference(Image(), self.image), self.image)
 
@@ -231,11 +245,7 @@ class Broker:
         try:
             log = self.logs.get(topic.name, index)
             if log is None:
-                if not new and any(each.offline is not None for each in self.logs.dirs):
-                    # It may be in there: an empty one elsewhere would lose its records, and be one too many later.
-                    raise StorageFailed("its log may be in a directory that is offline")
-                directory = registration.directory(self.node_id)
-                log = self.logs.create_log(topic.name, index, topic.topic_id, settings, directory)
+                log = self._found_or_made(topic, index, registration, settings, new=new)
             elif log.topic_id is None:
                 log.assign_topic_id(topic.topic_id)
         except (Rejected, StorageFailed, OSError) as e:
@@ -254,13 +264,34 @@ class Broker:
             failed=self._failed,
         )
         self.partitions.setdefault(topic.topic_id, {})[index] = partition
+        actual = self.logs.dir_of(log).directory_id
+        if actual is not None and actual != registration.directory(self.node_id):
+            self.assignments.tell(topic.topic_id, index, actual)
+        self.moves.resume(partition)
         return partition
+
+    def _found_or_made(
+        self, topic: Topic, index: int, registration: Registration, settings: LogSettings, *, new: bool
+    ) -> Log:
+        """The log of a replica that has none under its own name. Raises Rejected, StorageFailed, OSError."""
+        directory = registration.directory(self.node_id)
+        if not new and any(each.offline is not None for each in self.logs.dirs):
+            # It may be in there: an empty one elsewhere would lose its records, and be one too many later.
+            if any(each.directory_id == directory and each.offline is None for each in self.logs.dirs):
+                self.assignments.tell(topic.topic_id, index, LOST_DIR)
+            raise StorageFailed("its log may be in a directory that is offline")
+        copy = self.logs.futures.get(topic.name, index)
+        if copy is not None and self.logs.dir_of(copy).directory_id == directory:
+            return self.logs.futures.adopt(topic.name, index)
+        wanted = self.moves.preferred(topic.name, index) or directory
+        return self.logs.create_log(topic.name, index, topic.topic_id, settings, wanted)
 
     def _remove(self, topic_id: UUID, index: int) -> None:
         partition = self.partitions[topic_id].pop(index)
         if not self.partitions[topic_id]:
             del self.partitions[topic_id]
         self.fetchers.drop(partition)
+        self.moves.drop(partition)
         partition.close()
         if not partition.log.failed:
             self._delete(partition.topic, index)
@@ -316,6 +347,10 @@ class Broker:
 
     async def _alter_partition(self, request: AlterPartitionRequest) -> AlterPartitionResponse:
         response: AlterPartitionResponse = await self.channel.request(ALTER_PARTITION, request)
+        return response
+
+    async def _assign_directories(self, request: AssignReplicasToDirsRequest) -> AssignReplicasToDirsResponse:
+        response: AssignReplicasToDirsResponse = await self.channel.request(ASSIGN_REPLICAS_TO_DIRS, request)
         return response
 
     async def _allocate_producer_ids(self) -> tuple[int, int]:

@@ -21,10 +21,15 @@ BROKERS = (1, 2, 3)
 
 
 class Three:
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, **properties: str) -> None:
+        """properties: with underscores for dots."""
         self.rng = Random(seed)
+        given = {name.replace("_", "."): value for name, value in properties.items()}
         self.nodes = SimNodes(
-            self.rng, controllers=1, brokers=3, properties={"unclean.recovery.timeout.ms": str(TIMEOUT_MS)}
+            self.rng,
+            controllers=1,
+            brokers=3,
+            properties={"unclean.recovery.timeout.ms": str(TIMEOUT_MS)} | given,
         )
 
     async def up(self) -> None:
@@ -99,9 +104,9 @@ class Three:
         await self.until(lambda: self.registration.leader_recovery_state == RECOVERED)
 
 
-def play(main: Callable[[Three], Awaitable[None]]) -> None:
+def play(main: Callable[[Three], Awaitable[None]], seed: int = 0, **properties: str) -> None:
     async def body() -> None:
-        three = Three()
+        three = Three(seed, **properties)
         await three.up()
         await main(three)
 
