@@ -16,6 +16,10 @@ COMMANDS = {
     "topics": "List, describe, create, alter, delete topics.",
     "console-producer": "Write lines of standard input to a topic.",
     "console-consumer": "Print the records of a topic.",
+    "get-offsets": "Tell the offset of each partition: its end, its start, or at a time.",
+    "delete-records": "Delete the records of partitions before an offset.",
+    "groups": "List the groups of a cluster.",
+    "reassign-partitions": "Move partitions to other brokers or directories (short: reassign).",
     "leader-election": "Elect leaders: the preferred ones, or any that is left.",
     "storage": "Format the folders of a server, or tell what they hold.",
     "server-start": "Start a server in the foreground, or with -daemon behind.",
@@ -32,8 +36,8 @@ ALIASES = {"reassign": "reassign-partitions"}
 NOT_BUILT = frozenset(
     {
         "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups", "consumer-perf-test",
-        "delegation-tokens", "delete-records", "dump-log", "e2e-latency", "features", "get-offsets", "groups",
-        "log-dirs", "producer-perf-test", "reassign-partitions", "replica-verification",
+        "delegation-tokens", "dump-log", "e2e-latency", "features",
+        "log-dirs", "producer-perf-test", "replica-verification",
         "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",
         "streams-groups", "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer",
     }

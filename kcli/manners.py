@@ -88,6 +88,7 @@ class Manners(click.Command):
     """Kafka's manners, for a command (`Tool`) or a group of them (`Tools`).
 
     actions        flags of which exactly one must be given; the body gets its name as `action`
+    joint          what stands before the last action, where Kafka's tool lists them
     check          usage rules: raises Usage; runs before values are converted
     envelope       what Kafka's tool says before a failure's message; such failures go to standard output
     examples       lines of the help
@@ -99,6 +100,7 @@ class Manners(click.Command):
         self,
         *args: Any,
         actions: Mapping[str, str] | None = None,
+        joint: str = " or ",
         check: Callable[[Given], None] | None = None,
         envelope: str | None = None,
         examples: str = "",
@@ -107,6 +109,7 @@ class Manners(click.Command):
         **rest: Any,
     ) -> None:
         self.actions, self.check, self.envelope = dict(actions or {}), check, envelope
+        self.joint = joint
         self.examples, self.purpose, self.abbreviations = examples, purpose, abbreviations
         super().__init__(*args, **rest)
         flags = [click.Option([f"--{name}"], is_flag=True, help=text) for name, text in self.actions.items()]
@@ -168,7 +171,7 @@ class Manners(click.Command):
     def _check(self, given: Given) -> None:
         if self.actions and sum(given.has(name) for name in self.actions) != 1:
             flags = [f"--{name}" for name in self.actions]
-            told = ", ".join(flags[:-1]) + f" or {flags[-1]}" if flags[1:] else flags[0]
+            told = ", ".join(flags[:-1]) + f"{self.joint}{flags[-1]}" if flags[1:] else flags[0]
             raise Usage(f"Command must include exactly one action: {told}")
         if self.check:
             self.check(given)
@@ -232,6 +235,42 @@ class Manners(click.Command):
 
 class Tool(Manners):
     """One command with Kafka's manners."""
+
+
+class Parted(Tool):
+    """A tool of Kafka's with commands of kcli's own beside its flags: `reassign rollback` beside `reassign --list`.
+
+    parts  these commands by name; the first word of the line decides
+    """
+
+    def __init__(self, *args: Any, parts: Mapping[str, click.Command], **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.parts = dict(parts)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        part = self.parts.get(args[0]) if args else None
+        if part is None:
+            return super().make_context(info_name, args, parent, **extra)
+        return part.make_context(f"{info_name} {args.pop(0)}", args, parent, **extra)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem  # only when a shell asks
+
+        found = super().shell_complete(ctx, incomplete)
+        if any(ctx.params.get(name) for name in self.actions):
+            return found
+        return found + [
+            CompletionItem(name, help=part.get_short_help_str())
+            for name, part in self.parts.items()
+            if name.startswith(incomplete)
+        ]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, part.get_short_help_str(80)) for name, part in self.parts.items()])
 
 
 class Tools(Manners, click.Group):

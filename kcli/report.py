@@ -2,7 +2,8 @@
 
 `text` is what Kafka's own tool prints, to the byte. `data` is the same facts as JSON values, under the schema of
 schemas/output/. `failures` are the items that did not work out: they go to standard error and make the exit code 1.
-`failed` makes it 1 as well, where Kafka's text tells the trouble itself, on standard output.
+`failed` makes it 1 as well, where Kafka's text tells the trouble itself, on standard output. `exit_code` is for
+results that are neither success nor failure.
 """
 
 from typing import NamedTuple
@@ -13,3 +14,4 @@ class Report(NamedTuple):
     data: object
     failures: tuple[str, ...] = ()
     failed: bool = False
+    exit_code: int = 0

@@ -24,11 +24,18 @@ from typing import Any
 
 from server.broker.broker import Broker
 from server.broker.context import Client, Context
+from server.broker.outcome import lost_controller
 from server.model.errors import ErrorCode, Rejected
 from server.net.answers import AfterWrite, Answer, Bytes, Disconnect, Peer, Service, Settled
 from server.wire import api as wire
 from server.wire.codec import Malformed
-from server.wire.frames import SIZE_BYTES, decode_request_header, response_frame, response_head
+from server.wire.frames import (
+    SIZE_BYTES,
+    decode_request_header,
+    decode_response_header,
+    response_frame,
+    response_head,
+)
 from server.wire.messages.api_versions import ApiVersion, ApiVersionsResponse
 from server.wire.refusal import refusal
 from server.wire.repeats import Repeats
@@ -161,7 +168,8 @@ async def answer_forwarded(broker: Broker, client: Client, frame: memoryview) ->
     """Answer a request, header and body, that a broker has handed on for `client`: header and body of the response.
 
     Raises Rejected: INVALID_REQUEST (it cannot be read, or is none that is handed on), UNSUPPORTED_VERSION (this server
-    does not have it: a broker of Apache Kafka then closes the connection, and tells its client what there is).
+    does not have it: a broker of Apache Kafka then closes the connection, and tells its client what there is),
+    NOT_CONTROLLER (this node ceased to be the active controller while it served this, and may have carried it out).
     """
     key, version, _ = START.unpack_from(frame) if len(frame) >= START.size else (-1, -1, 0)
     if key in TABLE and not TABLE[key].forwarded:
@@ -174,7 +182,11 @@ async def answer_forwarded(broker: Broker, client: Client, frame: memoryview) ->
     except Disconnect as e:
         raise Rejected(ErrorCode.INVALID_REQUEST, str(e)) from e
     assert isinstance(pieces, list), "what is forwarded is answered, and appends to no partition"
-    return b"".join(pieces)[SIZE_BYTES:]
+    data = b"".join(pieces)[SIZE_BYTES:]
+    _, at = decode_response_header(data, wire.header_versions(key, version)[1])
+    if lost_controller(wire.decode_response(key, version, data, at)):
+        raise Rejected(ErrorCode.NOT_CONTROLLER)
+    return data
 
 
 class Session:
@@ -278,6 +290,17 @@ class Call(AfterWrite[Settled]):
                 if hasattr(answered, "__await__"):
                     answered = await answered
             return [] if answered is None else self.route.encode(self.correlation_id, answered)
+        except Exception as e:
+            if self.route.forwarded and isinstance(e, Rejected) and e.code == ErrorCode.NOT_CONTROLLER:
+                return await self._of_another_controller()
+            return self._refused(e)
+
+    async def _of_another_controller(self) -> Bytes:
+        """This node was the active controller when it began to answer: the next one shall, who may find it done."""
+        forward = self.broker.channel.forward
+        try:
+            response = await forward(self.context, self.route.api.key, self.request, repeated=True)
+            return self.route.encode(self.correlation_id, response)
         except Exception as e:
             return self._refused(e)
 

@@ -85,6 +85,11 @@ class Asking:
         deadline = self._clock() + self._request_ms / 1000
         return self._connected_to(broker, deadline).call(name, fields, self._seconds(deadline))
 
+    def _version_at(self, broker: int, name: str) -> int:
+        """The newest version of a request that one broker and we speak; -1 if there is none."""
+        found = self._connected_to(broker, self._clock() + self._request_ms / 1000).version(name)
+        return -1 if found is None else found
+
     def _connected_to(self, broker: int, deadline: float) -> Wire:
         if broker not in self._wires:
             if self._places is None or broker not in self._places:

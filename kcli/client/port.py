@@ -21,7 +21,9 @@ from kcli.model import (
     SettingChange,
     Topic,
 )
-from kcli.model.moves import Directory
+from kcli.model.groups import GroupListing
+from kcli.model.moves import Directory, TopicPartition
+from kcli.model.offsets import Position
 
 PAGE = 2000  # partitions asked for in one answer; brokers cap it at max.request.partition.size.limit
 
@@ -121,3 +123,18 @@ class Admin(Protocol):
 
     def remove_raft_voter(self, node: int, directory_id: str) -> None:
         """Make a voter an observer; returns when that is committed."""
+
+    def list_offsets(
+        self, times: Mapping[TopicPartition, int], *, committed_only: bool = False
+    ) -> Mapping[TopicPartition, Position | Refused]:
+        """Where each partition's log is at a time (wall clock in ms), or at one of the places of kcli.model.offsets.
+
+        committed_only  what is behind the last stable offset does not count
+        An offset of -1 is the answer where there is no such place.
+        """
+
+    def delete_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int | Refused]:
+        """Delete the records before these offsets (-1: all up to the high watermark); tells the new low watermarks."""
+
+    def list_groups(self) -> tuple[GroupListing, ...]:
+        """All groups of all coordinators, by id."""

@@ -1,6 +1,7 @@
 """Settings of topics, brokers and others: the part of the Admin port about them, over the Kafka protocol."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from kcli.client import configs, values
 from kcli.client.asking import Asking
@@ -9,6 +10,7 @@ from kcli.errors import Refused
 from kcli.model import Resource, Setting, SettingChange
 
 KINDS = {"topic": 2, "broker": 4, "broker-logger": 8, "client-metrics": 16, "group": 32}
+OF_ONE_BROKER = (KINDS["broker"], KINDS["broker-logger"])
 OPERATIONS = {"set": 0, "delete": 1, "append": 2, "subtract": 3}
 
 
@@ -26,10 +28,15 @@ class Settings(Asking):
             {"resource_type": KINDS[one.kind], "resource_name": one.name, "configuration_keys": keys}
             for one in resources
         ]
-        fields = {"resources": asked, "include_synonyms": synonyms, "include_documentation": False}
+        fields = {"include_synonyms": synonyms, "include_documentation": False}
         reader = Reader(configs.VERSION, lambda body: configs.of_bytes(body, defaults))
-        answer = self._ask("DescribeConfigs", reader, **fields)
-        told: configs.Told = answer if isinstance(answer, dict) else configs.of_message(answer, defaults)
+        told: configs.Told = {}
+        for broker, rows in self._by_broker(asked).items():
+            if broker is None:
+                answer = self._ask("DescribeConfigs", reader, resources=rows, **fields)
+            else:
+                answer = self._ask_of(broker, "DescribeConfigs", resources=rows, **fields)
+            told |= answer if isinstance(answer, dict) else configs.of_message(answer, defaults)
         return {one: told[KINDS[one.kind], one.name] for one in resources}
 
     def incremental_alter_configs(
@@ -45,6 +52,21 @@ class Settings(Asking):
             }
             for one, wanted in changes.items()
         ]
-        answer = self._change("IncrementalAlterConfigs", timed=False, resources=asked, validate_only=validate_only)
-        rows = {(row.resource_type, row.resource_name): row for row in answer.responses}
+        rows: dict[tuple[int, str], Any] = {}
+        for broker, some in self._by_broker(asked).items():
+            fields = {"resources": some, "validate_only": validate_only}
+            if broker is None:
+                answer = self._change("IncrementalAlterConfigs", timed=False, **fields)
+            else:
+                answer = self._change_at(broker, "IncrementalAlterConfigs", **fields)
+            rows |= {(row.resource_type, row.resource_name): row for row in answer.responses}
         return {one: values.refused(rows[KINDS[one.kind], one.name]) for one in changes}
+
+    def _by_broker(self, asked: Sequence[dict[str, Any]]) -> dict[int | None, list[dict[str, Any]]]:
+        """What to ask of whom: a broker answers for its own settings only; None: anybody. Controllers know it all."""
+        groups: dict[int | None, list[dict[str, Any]]] = {}
+        for row in asked:
+            of_one = row["resource_type"] in OF_ONE_BROKER and row["resource_name"].isdigit()
+            broker = int(row["resource_name"]) if of_one and self._connected().version("Metadata") is not None else None
+            groups.setdefault(broker, []).append(row)
+        return groups

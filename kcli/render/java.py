@@ -38,3 +38,15 @@ def _capacity(capacity: int, count: int) -> int:
 def _bucket(code: int, capacity: int) -> int:
     code &= 0xFFFFFFFF
     return (code ^ code >> 16) & (capacity - 1)
+
+
+def set_order(names: Collection[str]) -> list[str]:
+    """The order in which a HashSet of texts gives them back."""
+    capacity = _capacity(16, len(names))
+    return sorted(sorted(names), key=lambda name: _bucket(hash_code(name), capacity))
+
+
+def number_order(numbers: Collection[int]) -> list[int]:
+    """The order in which a HashSet of Integers gives them back."""
+    capacity = _capacity(16, len(numbers))
+    return sorted(sorted(numbers), key=lambda number: _bucket(number, capacity))

@@ -7,6 +7,7 @@ reconfigures the replicas of this node accordingly. Handlers read `image` and as
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 from uuid import UUID
 
 from server.broker.assignments import Assignments
@@ -21,6 +22,7 @@ from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, ASSIGN
 from server.broker.moves import Moves
 from server.broker.partition import Partition
 from server.broker.producer_ids import ProducerIds
+from server.broker.shards import Shards
 from server.broker.throttles import Throttles
 from server.broker.writes import Writes
 from server.config import NodeConfig
@@ -91,6 +93,7 @@ class Broker:
         selector = config.values["replica.selector.class"]
         self._select = SELECTORS[selector] if isinstance(selector, str) else None
         self.partitions: dict[UUID, dict[int, Partition]] = {}
+        self.coordinators: dict[str, Shards[Any]] = {}  # by the topic that each keeps its state in
         self.settled: Callable[[], None] = lambda: None  # called when this node has done what the image says
         self._backlog = Backlog(clock, self._agree, self._agreed)
         self._all_agreed = asyncio.Event()
@@ -147,6 +150,8 @@ class Broker:
     def close(self) -> None:
         """Stop replicating, and serving: what waits is told."""
         self._backlog.close()
+        for shards in self.coordinators.values():
+            shards.close()
         self.fetchers.close()
         self.moves.close()
         self.assignments.close()
@@ -237,6 +242,8 @@ class Broker:
             max_lag_ms = self.config.number("replica.lag.time.max.ms")
             partition.become(registration, self.node_id, settings.min_insync_replicas, max_lag_ms)
             self.fetchers.assign(partition)
+            if topic.name in self.coordinators:
+                self.coordinators[topic.name].assigned(partition)
 
     def _open(
         self, topic: Topic, index: int, registration: Registration, settings: LogSettings, *, new: bool
@@ -290,6 +297,8 @@ class Broker:
         partition = self.partitions[topic_id].pop(index)
         if not self.partitions[topic_id]:
             del self.partitions[topic_id]
+        if partition.topic in self.coordinators:
+            self.coordinators[partition.topic].removed(index)
         self.fetchers.drop(partition)
         self.moves.drop(partition)
         partition.close()
@@ -318,6 +327,8 @@ class Broker:
     def _failed(self, partition: Partition, error: StorageFailed) -> None:
         """A log failed, and its directory with it (`LogDirs` says so itself, to the node)."""
         logger.error("%s failed: %s", partition, error)
+        if partition.topic in self.coordinators:
+            self.coordinators[partition.topic].assigned(partition)
 
     def may_join_isr(self, node: NodeId, broker_epoch: int) -> bool:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""

@@ -6,11 +6,16 @@
 `request` asks in this node's own name, `forward` for a client, in an Envelope that names the client (KIP-590). Where
 this node's controller is active, the request is answered here. While no controller is known, or the one that is known
 does not answer, both go on trying until their time is up: an election takes a moment, and whoever asks can only wait.
-A request whose connection broke may have been carried out, and is asked again all the same, as Kafka does.
+A request whose connection broke may have been carried out, and is asked again all the same, as Kafka does; a client is
+not told that it stood in its own way (`outcome`).
+
+Heartbeats and what this node asks otherwise have a connection each, and so has every request that it hands on, up to
+some: a large CreateTopics takes its time, and a broker whose heartbeats wait behind it would be fenced.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
@@ -18,6 +23,7 @@ from typing import Any
 
 from server.broker.context import Client, Context
 from server.broker.controller import ActiveController
+from server.broker.outcome import unsure
 from server.broker.principals import encode as encode_principal
 from server.model.errors import ErrorCode, Rejected
 from server.net.peer import Peer, Unreachable
@@ -28,10 +34,14 @@ from server.wire.messages.envelope import EnvelopeRequest, EnvelopeResponse
 
 logger = logging.getLogger(__name__)
 
-ENVELOPE = 58
+CREATE_TOPICS, ENVELOPE, REGISTER_BROKER, BROKER_HEARTBEAT, REGISTER_CONTROLLER = 19, 58, 62, 63, 70
 RETRY_MS = 50
-ATTEMPT_MS = 5_000  # one controller's time to answer
-PATIENCE_MS = 15_000  # all attempts together, where the caller does not say
+ATTEMPT_MS = 5_000  # one controller's time to answer this node
+FORWARDED_MS = 30_000  # its time to answer a client, where the client's request does not give it more
+PATIENCE_MS = 15_000  # attempts are begun for so long, where the caller does not say
+BEATING = (REGISTER_BROKER, BROKER_HEARTBEAT, REGISTER_CONTROLLER)
+LENGTHY = (ENVELOPE, CREATE_TOPICS)
+FORWARDING = tuple(f"forwarding-{number}" for number in range(4))  # connections for what may take long
 NOBODY = (ErrorCode.NOT_CONTROLLER, ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.BROKER_NOT_AVAILABLE)
 
 Local = Mapping[int, Callable[[Any], Any]]
@@ -54,28 +64,24 @@ class Channel:
         """
         self._controller, self._local, self._answer_forwarded = controller, local, answer_forwarded
         self._network, self._clock, self._node_id = network, clock, node_id
-        self._peer: Peer | None = None
+        self._peers: dict[str, Peer] = {}
+        self._asking: Counter[str] = Counter()  # requests in flight, by connection
         self._changed = asyncio.Event()
         self._closed = False
 
     def leader_changed(self) -> None:
         """There is another controller, or none: do not wait for the old one."""
         leader = self._controller.leader_peer
-        if self._peer is not None and (leader is None or (leader.host, leader.port) != self._place):
-            self._peer.close()
-            self._peer = None
+        for name, peer in list(self._peers.items()):
+            if leader is None or (leader.host, leader.port) != (peer.host, peer.port):
+                self._peers.pop(name).close()
         self._changed.set()
         self._changed = asyncio.Event()
 
     def close(self) -> None:
         self._closed = True
-        if self._peer is not None:
-            self._peer.close()
-
-    @property
-    def _place(self) -> tuple[str, int]:
-        assert self._peer is not None
-        return self._peer.host, self._peer.port
+        for peer in self._peers.values():
+            peer.close()
 
     async def request(self, api_key: int, message: Any, *, timeout_ms: int = PATIENCE_MS) -> Any:
         """Ask the active controller. Raises Rejected: what it refuses; NOT_CONTROLLER: there was none in time."""
@@ -83,16 +89,17 @@ class Channel:
         async def attempt(left_ms: int) -> Any:
             if self._controller.active:
                 return await self._local[api_key](message)
-            response = await self._ask(api_key, message, left_ms)
+            response = await self._ask(api_key, message, min(left_ms, ATTEMPT_MS))
             if response.error_code if hasattr(response, "error_code") else ErrorCode.NONE:
                 raise Rejected(_code(response.error_code), getattr(response, "error_message", None))
             return response
 
         return await self._until_answered(attempt, timeout_ms)
 
-    async def forward(self, ctx: Context, api_key: int, message: Any, *, timeout_ms: int = PATIENCE_MS) -> Any:
+    async def forward(self, ctx: Context, api_key: int, message: Any, *, repeated: bool = False) -> Any:
         """Hand a client's request to the active controller; to this node's own, once that has become it.
 
+        A controller has as long for it as the client's request says. `repeated`: it may have been carried out already.
         Raises Rejected: CLUSTER_AUTHORIZATION_FAILED and others that the controller refuses the envelope with;
         NOT_CONTROLLER: there was none in time.
         """
@@ -101,27 +108,48 @@ class Channel:
         inner = request_frame(RequestHeader(api_key, version, 0, ctx.client_id), body)[4:]
         envelope = EnvelopeRequest(inner, encode_principal(ctx.principal), _address(ctx.client_host))
 
-        async def attempt(left_ms: int) -> Any:
+        time_ms = max(FORWARDED_MS, getattr(message, "timeout_ms", 0))
+
+        async def attempt(_: int) -> Any:
+            nonlocal repeated
             if self._controller.active:
-                data = await self._answer_forwarded(ctx.client, memoryview(inner))
+                try:
+                    data = await self._answer_forwarded(ctx.client, memoryview(inner))
+                except Rejected as e:
+                    repeated |= e.code == ErrorCode.NOT_CONTROLLER  # it was the controller, and is not any longer
+                    raise
             else:
-                response: EnvelopeResponse = await self._ask(ENVELOPE, envelope, left_ms)
+                try:
+                    response: EnvelopeResponse = await self._ask(ENVELOPE, envelope, time_ms)
+                except Unreachable as e:
+                    repeated |= e.sent
+                    raise
                 if response.error_code:
                     raise Rejected(_code(response.error_code))
                 data = response.response_data or b""
             _, at = decode_response_header(data, wire.header_versions(api_key, version)[1])
             return wire.decode_response(api_key, version, data, at)
 
-        return await self._until_answered(attempt, timeout_ms)
+        response = await self._until_answered(attempt, PATIENCE_MS)
+        return unsure(api_key, response) if repeated else response
 
-    async def _ask(self, api_key: int, message: Any, left_ms: int) -> Any:
+    async def _ask(self, api_key: int, message: Any, time_ms: int) -> Any:
         """Raises Unreachable, Rejected."""
         leader = self._controller.leader_peer
         if leader is None or leader.id == self._node_id:
             raise Unreachable("no controller is active, as far as this node knows")
-        if self._peer is None:
-            self._peer = Peer(self._network, leader.host, leader.port, f"controller-channel-{self._node_id}")
-        return await self._peer.request(api_key, message, min(left_ms, ATTEMPT_MS))
+        if api_key in LENGTHY:
+            name = min(FORWARDING, key=self._asking.__getitem__)
+        else:
+            name = "heartbeat" if api_key in BEATING else "requests"
+        if name not in self._peers:
+            client_id = f"controller-channel-{self._node_id}-{name}"
+            self._peers[name] = Peer(self._network, leader.host, leader.port, client_id)
+        self._asking[name] += 1
+        try:
+            return await self._peers[name].request(api_key, message, time_ms)
+        finally:
+            self._asking[name] -= 1
 
     async def _until_answered(self, attempt: Callable[[int], Any], timeout_ms: int) -> Any:
         deadline = self._clock.now_ms() + timeout_ms

@@ -13,6 +13,7 @@ from server.broker import principals
 from server.broker.broker import Broker
 from server.broker.context import Client, Context
 from server.model.errors import ErrorCode, Rejected
+from server.net.answers import Disconnect
 from server.wire.codec import Malformed
 from server.wire.messages.envelope import EnvelopeRequest, EnvelopeResponse
 
@@ -26,4 +27,10 @@ async def handle(broker: Broker, ctx: Context, request: EnvelopeRequest) -> Enve
     except (Malformed, ValueError) as e:
         raise Rejected(ErrorCode.INVALID_REQUEST) from e
     client = Client(host, 0, ctx.listener, principal)
-    return EnvelopeResponse(await broker.answer_forwarded(client, memoryview(request.request_data)))
+    try:
+        return EnvelopeResponse(await broker.answer_forwarded(client, memoryview(request.request_data)))
+    except Rejected as e:
+        if e.code != ErrorCode.NOT_CONTROLLER:
+            raise
+        # It may have been carried out: to whoever asked that is a connection that broke, and not a plain refusal.
+        raise Disconnect("this node ceased to be the active controller while it served a request") from e

@@ -10,7 +10,7 @@ There is no tiered storage, so -4 is -2, and -5 and -6 give -1. A leader that do
 before it had committed answers OFFSET_NOT_AVAILABLE, so that the latest offset never goes back.
 
 Errors: FENCED_LEADER_EPOCH, KAFKA_STORAGE_ERROR, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE,
-UNKNOWN_LEADER_EPOCH, UNKNOWN_TOPIC_OR_PARTITION.
+UNKNOWN_LEADER_EPOCH, UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_VERSION.
 Source: KIP-79 (v1), KIP-98 (v2), KIP-207 (v5), KIP-320 (v4), KIP-734 (v7), KIP-405 (v8), KIP-1005 (v9), KIP-1023 (v11).
 """
 
@@ -82,7 +82,7 @@ def _find(partition: Partition, timestamp: int, end: int) -> Place:
         _require_caught_up(partition, end)
         return -1, end, partition.leader_epoch
     if timestamp < 0 and timestamp != MAX_TIMESTAMP:
-        raise Rejected(ErrorCode.INVALID_REQUEST, f"No place is called {timestamp}.")
+        raise Rejected(ErrorCode.UNSUPPORTED_VERSION)  # as Apache Kafka: a newer client may know such a place
     found = log.max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_by_timestamp(timestamp)
     if found is None or found[1] >= end:
         _require_caught_up(partition, end)

@@ -20,7 +20,8 @@ METADATA_TOPIC = "__cluster_metadata"
 METADATA_TOPIC_ID = TopicId(UUID(int=1))
 NO_LEADER = NodeId(-1)
 # Topics of the coordinators: no client may produce to them.
-INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+OFFSETS_TOPIC, TRANSACTIONS_TOPIC = "__consumer_offsets", "__transaction_state"
+INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC, "__share_group_state"})
 
 # Source: KIP-516 and KIP-858; the first hundred ids are kept for such uses.
 RESERVED_UUIDS = 100

@@ -34,14 +34,15 @@ SOFTWARE = ("kcli-kafka", "1")
 
 
 class Unreachable(Exception):
-    """The other node gave no answer; the text says why. Whether it did what it was asked is not known.
+    """The other node gave no answer; the text says why.
 
     refused  its host says that nobody listens there: the node is gone, and not merely slow
+    sent     it was asked: whether it did what it was asked is not known
     """
 
-    def __init__(self, message: str, *, refused: bool = False) -> None:
+    def __init__(self, message: str, *, refused: bool = False, sent: bool = False) -> None:
         super().__init__(message)
-        self.refused = refused
+        self.refused, self.sent = refused, sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Peer:
         timeout_ms   for all of it: connecting, waiting, the answer
         raises       Unreachable; Rejected(UNSUPPORTED_VERSION): there is no version that both know
         """
+        link: Link | None = None
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 link = await self._connected()
@@ -89,7 +91,7 @@ class Peer:
             reason = f"{self} did not answer within {timeout_ms} ms"
             if self._link is not None:
                 self._link.end(reason)
-            raise Unreachable(reason) from e
+            raise Unreachable(reason, sent=link is not None) from e
 
     def close(self) -> None:
         self._closed = True
@@ -136,6 +138,8 @@ class Peer:
             async with asyncio.timeout(limits.connect_timeout_ms / 1000):
                 link = await self._network.dial(lambda: Link(limits, self._client_id), self.host, self.port)
                 await self._introduce(link)
+        except Unreachable as e:
+            raise Unreachable(str(e)) from e  # only its versions were asked
         except ConnectionRefusedError as e:
             raise Unreachable(f"nobody listens at {self}", refused=True) from e
         except (OSError, TimeoutError) as e:
@@ -251,7 +255,7 @@ class Link(asyncio.BufferedProtocol):
             response = wire.decode_response(api_key, version, frame, at)
         except Malformed as e:
             if not answer.done():
-                answer.set_exception(Unreachable(f"an answer that cannot be read: {e.message}"))
+                answer.set_exception(Unreachable(f"an answer that cannot be read: {e.message}", sent=True))
             raise
         if not answer.done():
             answer.set_result(response)
@@ -260,5 +264,5 @@ class Link(asyncio.BufferedProtocol):
         pending, self._pending = self._pending, deque()
         for _, _, _, answer in pending:
             if not answer.done():
-                answer.set_exception(Unreachable(self._reason))
+                answer.set_exception(Unreachable(self._reason, sent=True))
                 answer.exception()  # whoever asked may be gone

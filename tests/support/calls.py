@@ -50,7 +50,7 @@ class Calls:
         call = {
             "args": list(args),
             "cwd": str(cwd),
-            "environment": dict(environment or {}),
+            "environment": {"XDG_STATE_HOME": f"{self._streams.name}/state", **(environment or {})},
             "streams": list(map(str, streams)),
             "seconds": seconds,
         }

@@ -14,7 +14,7 @@ A record is one text. Its steps, in the order in which they are played in one em
     --- kcli exit N
 
 `$B` is the broker's address, `$C` the controller's. What differs from run to run is replaced: <uuid>, <date>, <ms>,
-<work>, <salt and keys>; and what no record is for: <option list>, <help text>.
+<work> and <top>, the folder above it, <salt and keys>; and what no record is for: <option list>, <help text>.
 `python -m tests.conformance --record NAME` plays a record with Kafka's tools and writes the Kafka parts anew;
 `pytest tests/golden --rewrite` plays it with kcli and writes the kcli parts.
 
@@ -137,7 +137,12 @@ class Place:
     def normal(self, text: str) -> str:
         """`text` without what differs from run to run."""
         text = text.replace("\r\n", "\n")
-        for name, value in (("$B", self.bootstrap), ("$C", self.controller), ("<work>", str(self.work))):
+        for name, value in (
+            ("$B", self.bootstrap),
+            ("$C", self.controller),
+            ("<work>", str(self.work)),
+            ("<top>", str(self.work.parent)),
+        ):
             text = text.replace(value, name) if value else text
         text = re.sub(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]", "[<date>]", text)
         text = re.sub(r"((?:Create|LogAppend)Time:)\d{13}", r"\1<ms>", text)

@@ -2,10 +2,16 @@
 
 broker 1 2 3 4                              these brokers live; `broker 4 gone` takes one away
 topic orders 1:123:123 -:23:2:3:1           partitions as leader:replicas:isr[:elr[:last known elr]]; `-` is nobody
-set orders retention.ms=5                   a setting of the topic; `default KEY=VALUE` is the cluster's
-move orders 0 +4 -1                         a reassignment under way
+set orders retention.ms=5                   a setting of the topic, or of a broker; `default KEY=VALUE` is the cluster's
+move orders 0 +4 -1                         a reassignment under way; `finish orders 0` ends it, `finish` all
+lag 2                                       so many moves of replicas to other directories come too early
+lasts 3                                     all reassignments end when they have been listed so often
+rack 1 a                                    the rack of a broker
+dirs 1 /data/a /data/b                      the log directories of a broker; `offline /data/b` is one that failed
+place orders 0 1 /data/b                    the directory of a replica, on a broker; `future`: the one that it moves to
 refuse CODE METHOD                          the broker answers METHOD with this error, once
 old                                         brokers that know neither topic ids nor ELRs
+log, group                                  as tests/support/world_groups.py has them
 file NAME TEXT                              a file, where commands find it by the path NAME
 kcli topics --list                          a command; standard error is marked `! `, a failing exit code `exit 1`
 """
@@ -40,23 +46,25 @@ from kcli.model import (
     SettingChange,
     Topic,
 )
+from tests.support.world_groups import GroupsScript, GroupsWorld
+from tests.support.world_moves import Moving
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
-PREFERRED_NOT_AVAILABLE, ELIGIBLE_NOT_AVAILABLE, NOT_NEEDED = 80, 83, 84
 NOT_REGISTERED = 102
 BUILT_IN = {"min.insync.replicas": "1"}
 LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
-class World:
+class World(Moving, GroupsWorld):
     """kcli.client.Admin, in memory."""
 
     def __init__(self) -> None:
+        Moving.__init__(self)
+        GroupsWorld.__init__(self)
         self.brokers: dict[int, Broker] = {}
         self.topics: dict[str, Topic] = {}
         self.settings: dict[str, dict[str, str]] = {}
         self.defaults: dict[str, str] = {}
-        self.moves: dict[tuple[str, int], Reassignment] = {}
         self.refusals: dict[str, int] = {}
         self.old = False
         self.asked: list[str] = []
@@ -115,6 +123,9 @@ class World:
         self._called("describe_configs")
         found: dict[Resource, tuple[Setting, ...] | Refused] = {}
         for one in resources:
+            if one.kind == "broker":
+                found[one] = self._of_broker(one.name)
+                continue
             told = [s for s in self._settings(one.name) if defaults is None or not s.default or s.name in defaults]
             found[one] = tuple(told) if one.name in self.topics else Refused(UNKNOWN_TOPIC)
         return found
@@ -123,29 +134,23 @@ class World:
         self, changes: Mapping[Resource, Sequence[SettingChange]], *, validate_only: bool = False
     ) -> Mapping[Resource, Refused | None]:
         self._called("incremental_alter_configs")
+        unknown = [one for one in changes if one.kind == "topic" and one.name not in self.topics]
         for resource, wanted in changes.items():
+            if resource in unknown:
+                continue
             settings = self.settings.setdefault(resource.name, {})
             for change in wanted:
                 settings.pop(change.name, None)
                 if change.operation == "set" and change.value is not None:
                     settings[change.name] = change.value
-        return dict.fromkeys(changes)
+        return {
+            one: Refused(UNKNOWN_TOPIC, f"The topic '{one.name}' does not exist.") if one in unknown else None
+            for one in changes
+        }
 
     def describe_cluster(self, *, controllers: bool = False, fenced: bool = False) -> Cluster:
         self._called("describe_cluster")
         return Cluster("world", min(self.brokers), tuple(broker for _, broker in sorted(self.brokers.items())))
-
-    def list_partition_reassignments(self) -> tuple[Reassignment, ...]:
-        self._called("list_partition_reassignments")
-        return tuple(move for _, move in sorted(self.moves.items()))
-
-    def elect_leaders(
-        self, kind: str, partitions: Collection[tuple[str, int]] | None
-    ) -> Mapping[tuple[str, int], Refused | None]:
-        self._called("elect_leaders")
-        everything = [(name, index) for name, topic in self.topics.items() for index in range(len(topic.partitions))]
-        answers = {one: self._elected(kind, *one) for one in (everything if partitions is None else partitions)}
-        return {one: no for one, no in answers.items() if partitions or no is None or no.code != NOT_NEEDED}
 
     def unregister_broker(self, broker: int) -> None:
         self._called("unregister_broker")
@@ -178,6 +183,10 @@ class World:
 
     def _seen(self, topic: Topic) -> Topic:
         return _without_elr(topic) if self.old else topic
+
+    def _of_broker(self, name: str) -> tuple[Setting, ...]:
+        own = self.settings.get(name, {})
+        return tuple(Setting(key, own[key], "DYNAMIC_BROKER_CONFIG") for key in sorted(own))
 
     def _settings(self, name: str) -> tuple[Setting, ...]:
         own = self.settings.get(name, {})
@@ -217,21 +226,6 @@ class World:
         self.settings[name] = dict(wanted.configs)
         return Created(name, topic.id, len(rows), len(rows[0]))
 
-    def _elected(self, kind: str, name: str, index: int) -> Refused | None:
-        topic = self.topics.get(name)
-        if topic is None or index >= len(topic.partitions):
-            return Refused(UNKNOWN_TOPIC, f"No such {'topic' if topic is None else 'partition'} as {name}")
-        rows = list(topic.partitions)
-        one, preferred = rows[index], rows[index].replicas[0]
-        if one.leader == preferred if kind == "PREFERRED" else one.leader is not None:
-            return Refused(NOT_NEEDED)
-        able = [each for each in one.replicas if each in self.brokers and (kind == "UNCLEAN" or each in one.isr)]
-        if not able or (kind == "PREFERRED" and able[0] != preferred):
-            return Refused(PREFERRED_NOT_AVAILABLE if kind == "PREFERRED" else ELIGIBLE_NOT_AVAILABLE)
-        rows[index] = one._replace(leader=able[0], isr=one.isr or (able[0],))
-        self.topics[name] = topic._replace(partitions=tuple(rows))
-        return None
-
     def _grown(
         self, name: str, count: int, rows: Sequence[Sequence[int]] | None, validate_only: bool
     ) -> Refused | None:
@@ -264,8 +258,10 @@ class World:
         return tuple(ids[(index + at) % len(ids)] for at in range(factor))
 
 
-class Script:
+class Script(GroupsScript):
     """What a golden text's lines do, one after another, to one world."""
+
+    world: World
 
     def __init__(self, home: Path) -> None:
         self.world, self._home = World(), home
@@ -301,6 +297,31 @@ class Script:
         replicas = self.world.topics[name].partitions[int(index)].replicas
         self.world.moves[name, int(index)] = Reassignment(name, int(index), replicas, adding, removing)
 
+    def _finish(self, *words: str) -> None:
+        for key in [(words[0], int(words[1]))] if words else list(self.world.moves):
+            self.world.finish(key)
+
+    def _lasts(self, looks: str) -> None:
+        self.world.lasts = int(looks)
+
+    def _lag(self, count: str) -> None:
+        self.world.lag = int(count)
+
+    def _rack(self, broker: str, name: str) -> None:
+        self.world.brokers[int(broker)] = self.world.brokers[int(broker)]._replace(rack=name)
+
+    def _dirs(self, broker: str, *paths: str) -> None:
+        self.world.disks[int(broker)] = list(paths)
+
+    def _offline(self, path: str) -> None:
+        self.world.offline.add(path)
+
+    def _place(self, name: str, index: str, broker: str, path: str) -> None:
+        self.world.places[name, int(index), int(broker)] = path
+
+    def _future(self, name: str, index: str, broker: str, path: str) -> None:
+        self.world.futures[name, int(index), int(broker)] = path
+
     def _file(self, name: str, text: str) -> None:
         (self._home / name).write_text(text)
 
@@ -322,7 +343,7 @@ def told(args: Sequence[str], world: Any, home: Path) -> str:
 def run(args: Sequence[str], world: Any, home: Path) -> tuple[str, str, int]:
     """Run one kcli command line on `world`: standard output, standard error, exit code."""
     out, err = io.StringIO(), io.StringIO()
-    environment = {"XDG_CONFIG_HOME": str(home), "KCLI_BOOTSTRAP_SERVER": ""}
+    environment = {"XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home), "KCLI_BOOTSTRAP_SERVER": ""}
     home.mkdir(exist_ok=True)
     with (
         contextlib.redirect_stdout(out),

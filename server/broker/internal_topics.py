@@ -1,0 +1,69 @@
+"""The coordinators' topics: created when somebody first looks for a coordinator, with settings of their own.
+
+As with Kafka, there is no topic before there are brokers enough for its replicas; whoever asks comes again.
+Source: KIP-98, KIP-447; the settings are those that Kafka creates these topics with.
+"""
+
+from collections.abc import Callable
+
+from server.broker.channel import Channel
+from server.broker.creating import CREATE_TOPICS
+from server.config import NodeConfig
+from server.model.ids import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
+from server.wire.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+
+
+def _offsets(config: NodeConfig) -> CreatableTopic:
+    return _topic(
+        OFFSETS_TOPIC,
+        config.number("offsets.topic.num.partitions"),
+        config.number("offsets.topic.replication.factor"),
+        {
+            "cleanup.policy": "compact",
+            "compression.type": "producer",
+            "segment.bytes": str(config.number("offsets.topic.segment.bytes")),
+        },
+    )
+
+
+def _transactions(config: NodeConfig) -> CreatableTopic:
+    return _topic(
+        TRANSACTIONS_TOPIC,
+        config.number("transaction.state.log.num.partitions"),
+        config.number("transaction.state.log.replication.factor"),
+        {
+            "cleanup.policy": "compact",
+            "compression.type": "uncompressed",
+            "min.insync.replicas": str(config.number("transaction.state.log.min.isr")),
+            "segment.bytes": str(config.number("transaction.state.log.segment.bytes")),
+            "unclean.leader.election.enable": "false",
+        },
+    )
+
+
+_WANTED: dict[str, Callable[[NodeConfig], CreatableTopic]] = {
+    OFFSETS_TOPIC: _offsets,
+    TRANSACTIONS_TOPIC: _transactions,
+}
+
+
+def _topic(name: str, partitions: int, replication_factor: int, settings: dict[str, str]) -> CreatableTopic:
+    configs = [CreatableTopicConfig(name, value) for name, value in settings.items()]
+    return CreatableTopic(name, partitions, replication_factor, configs=configs)
+
+
+def wanted(config: NodeConfig, topic: str) -> CreatableTopic:
+    """What a coordinator's topic is created as."""
+    return _WANTED[topic](config)
+
+
+async def create(channel: Channel, config: NodeConfig, topic: str) -> str | None:
+    """Ask the controller for a coordinator's topic; why there is none yet, or None. Raises Rejected(NOT_CONTROLLER)."""
+    request = CreateTopicsRequest([wanted(config, topic)])
+    response: CreateTopicsResponse = await channel.request(CREATE_TOPICS, request)
+    return next((row.error_message or str(row.error_code) for row in response.topics if row.error_code), None)

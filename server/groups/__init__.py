@@ -1,0 +1,1 @@
+"""The group coordinator's core: members, generations, assignments, committed offsets. Pure."""
