@@ -1,4 +1,4 @@
-"""Copies of logs in other directories: made, found again, given up, and swapped in; a crash at any point loses nothing."""
+"""Copies of logs in other directories: made, found again, given up, swapped in; a crash at any point loses nothing."""
 
 from random import Random
 
