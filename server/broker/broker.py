@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from uuid import UUID
 
+from server.broker import group_coordinator
 from server.broker.assignments import Assignments
 from server.broker.backlog import Backlog
 from server.broker.channel import Channel
@@ -18,8 +19,8 @@ from server.broker.controller import ActiveController
 from server.broker.fetcher import Address, Fetchers
 from server.broker.fetcher import Settings as FetchSettings
 from server.broker.isr_changes import IsrChanges
+from server.broker.locations import Locations
 from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, ASSIGN_REPLICAS_TO_DIRS, Members
-from server.broker.moves import Moves
 from server.broker.partition import Partition
 from server.broker.producer_ids import ProducerIds
 from server.broker.shards import Shards
@@ -33,7 +34,7 @@ from server.metadata.image import Image, Topic
 from server.metadata.image import Partition as Registration
 from server.metadata.loader import difference
 from server.model.errors import ErrorCode, Rejected
-from server.model.ids import LOST_DIR, BrokerEpoch, NodeId, TopicId
+from server.model.ids import OFFSETS_TOPIC, BrokerEpoch, NodeId, TopicId
 from server.model.log_settings import LogSettings
 from server.model.settings.effective import BrokerSettings, log_defaults, overridden
 from server.model.settings.kinds import ResourceType
@@ -85,15 +86,26 @@ class Broker:
             self.throttles,
             clock,
         )
-        self.assignments = Assignments(self.node_id, lambda: self.broker_epoch, self._assign_directories)
         at_a_time = config.values["num.replica.alter.log.dirs.threads"] or len(logs.dirs)
         assert isinstance(at_a_time, int)
-        self.moves = Moves(logs, self.assignments, self.throttles.moves, clock, at_a_time, self.fetchers.assign)
+        self.locations = Locations(
+            self.node_id,
+            logs,
+            lambda: self.image,
+            Assignments(self.node_id, lambda: self.broker_epoch, self._assign_directories),
+            clock,
+            self.throttles.moves,
+            at_a_time,
+            self.fetchers.assign,
+        )
+        self.moves = self.locations.moves
         self._network = network
         selector = config.values["replica.selector.class"]
         self._select = SELECTORS[selector] if isinstance(selector, str) else None
         self.partitions: dict[UUID, dict[int, Partition]] = {}
-        self.coordinators: dict[str, Shards[Any]] = {}  # by the topic that each keeps its state in
+        self.group_settings = group_coordinator.settings(config)
+        self.groups = group_coordinator.shards(config, self.group_settings, clock, self._count_partitions)
+        self.coordinators: dict[str, Shards[Any]] = {OFFSETS_TOPIC: self.groups}  # by the topic that each writes to
         self.settled: Callable[[], None] = lambda: None  # called when this node has done what the image says
         self._backlog = Backlog(clock, self._agree, self._agreed)
         self._all_agreed = asyncio.Event()
@@ -153,8 +165,7 @@ class Broker:
         for shards in self.coordinators.values():
             shards.close()
         self.fetchers.close()
-        self.moves.close()
-        self.assignments.close()
+        self.locations.close()
         self.isr_changes.close()
         for partition in self.all_partitions():
             partition.close()
@@ -212,6 +223,9 @@ class Broker:
         topics = [resource.name for resource in delta.configs_changed if resource.type == ResourceType.TOPIC]
         self.throttles.published(image, topics, self.clock.now_ms())
         self._backlog.work()
+        gone = [topic.name for topic in map(before.topic_of, delta.topics_deleted) if topic is not None]
+        if gone:
+            group_coordinator.topics_deleted(self.groups, gone)
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)
         self._reconfigure(delta)
@@ -238,6 +252,7 @@ class Broker:
         settings = self.log_settings(topic.name)
         if partition is None:
             partition = self._open(topic, index, registration, settings, new=new)
+        self.locations.compare(topic.topic_id, index, registration, partition)
         if partition is not None:
             max_lag_ms = self.config.number("replica.lag.time.max.ms")
             partition.become(registration, self.node_id, settings.min_insync_replicas, max_lag_ms)
@@ -271,9 +286,6 @@ class Broker:
             failed=self._failed,
         )
         self.partitions.setdefault(topic.topic_id, {})[index] = partition
-        actual = self.logs.dir_of(log).directory_id
-        if actual is not None and actual != registration.directory(self.node_id):
-            self.assignments.tell(topic.topic_id, index, actual)
         self.moves.resume(partition)
         return partition
 
@@ -284,8 +296,6 @@ class Broker:
         directory = registration.directory(self.node_id)
         if not new and any(each.offline is not None for each in self.logs.dirs):
             # It may be in there: an empty one elsewhere would lose its records, and be one too many later.
-            if any(each.directory_id == directory and each.offline is None for each in self.logs.dirs):
-                self.assignments.tell(topic.topic_id, index, LOST_DIR)
             raise StorageFailed("its log may be in a directory that is offline")
         copy = self.logs.futures.get(topic.name, index)
         if copy is not None and self.logs.dir_of(copy).directory_id == directory:
@@ -300,7 +310,7 @@ class Broker:
         if partition.topic in self.coordinators:
             self.coordinators[partition.topic].removed(index)
         self.fetchers.drop(partition)
-        self.moves.drop(partition)
+        self.locations.drop(partition)
         partition.close()
         if not partition.log.failed:
             self._delete(partition.topic, index)
@@ -322,7 +332,11 @@ class Broker:
                 partition.log.settings = settings
                 self._assign(topic, index, topic.partitions[index])
 
-    # What partitions and handlers need done
+    # What partitions, coordinators and handlers need done
+
+    def _count_partitions(self, topic: str) -> int | None:
+        known = self.image.topics.get(topic)
+        return None if known is None else len(known.partitions)
 
     def _failed(self, partition: Partition, error: StorageFailed) -> None:
         """A log failed, and its directory with it (`LogDirs` says so itself, to the node)."""

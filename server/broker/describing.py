@@ -11,6 +11,7 @@ from server.model.errors import ErrorCode
 from server.model.ids import LOST_DIR, NO_LEADER, RESERVED_UUIDS, DirectoryId, NodeId
 
 TOPIC_OPERATIONS = sum(1 << code for code in (3, 4, 5, 6, 7, 8, 10, 11))
+GROUP_OPERATIONS = sum(1 << code for code in (3, 6, 8, 10, 11))
 CLUSTER_OPERATIONS = sum(1 << code for code in (5, 7, 8, 9, 10, 11, 12))
 
 

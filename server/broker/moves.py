@@ -14,7 +14,6 @@ import logging
 from collections.abc import Callable
 from uuid import UUID
 
-from server.broker.assignments import Assignments
 from server.broker.future_replica import FutureReplica
 from server.broker.partition import Partition
 from server.log import names
@@ -38,14 +37,18 @@ class Moves:
     def __init__(
         self,
         logs: LogDirs,
-        assignments: Assignments,
         throttle: Throttle,
         clock: Clock,
         at_a_time: int,
+        located: Callable[[Partition], None],
         moved: Callable[[Partition], None],
     ) -> None:
-        """moved: called when a partition has another log."""
-        self._logs, self._assignments, self._throttle, self._clock = logs, assignments, throttle, clock
+        """
+        located  called when `claimed` has changed: has the controller told, and calls `known` once it knows
+        moved    called when a partition has another log
+        """
+        self._logs, self._throttle, self._clock, self._located = logs, throttle, clock, located
+        self._claims: dict[Key, tuple[DirectoryId, asyncio.Future[None]]] = {}
         self._turns, self._moved = asyncio.Semaphore(at_a_time), moved
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._preferred: dict[tuple[str, int], str] = {}
@@ -80,7 +83,7 @@ class Moves:
                 return
             self.drop(partition)
             futures.discard(*key)
-            self._tell_where(partition)
+            self._located(partition)
         if self._logs.dir_of(partition.log) is directory:
             return
         if any(each.offline is not None for each in self._logs.dirs):
@@ -111,7 +114,9 @@ class Moves:
 
     def drop(self, partition: Partition) -> None:
         """Stop moving it; its copy stays."""
-        task = self._tasks.pop((partition.topic_id, partition.index), None)
+        key = partition.topic_id, partition.index
+        self._claims.pop(key, None)
+        task = self._tasks.pop(key, None)
         if task is not None:
             task.cancel()
 
@@ -132,14 +137,36 @@ class Moves:
         async with self._turns:
             logger.info("moving %s from %s to %s", partition, source.path, target.path)
             try:
-                if await self._copy(future, target):
-                    logger.info("moved %s to %s", partition, target.path)
+                await self._copy(future, target)
+                logger.info("moved %s to %s", partition, target.path)
             except Rejected as e:
                 logger.error("%s stays in %s, and cannot be copied: %s", partition, source.path, e)
-                self._tell_where(partition)
+            if self._claims.pop((partition.topic_id, partition.index), None):
+                self._located(partition)
 
-    async def _copy(self, future: FutureReplica, target: LogDir) -> bool:
-        """Copy, and swap; False: the replica is no longer this node's. Raises Rejected."""
+    # What the controller knows
+
+    def claimed(self, topic_id: UUID, index: int) -> DirectoryId | None:
+        """Where a replica is said to be, because it will be there as soon as the controller knows."""
+        claim = self._claims.get((topic_id, index))
+        return None if claim is None else claim[0]
+
+    def known(self, topic_id: UUID, index: int) -> None:
+        """The controller knows where this replica is."""
+        claim = self._claims.get((topic_id, index))
+        if claim is not None and not claim[1].done():
+            claim[1].set_result(None)
+
+    async def _claim(self, partition: Partition, directory: LogDir) -> None:
+        """Have the controller told that the replica is there; returns when it knows."""
+        assert directory.directory_id is not None
+        known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._claims[partition.topic_id, partition.index] = directory.directory_id, known
+        self._located(partition)
+        await known
+
+    async def _copy(self, future: FutureReplica, target: LogDir) -> None:
+        """Copy, and swap. Raises Rejected."""
         partition, known = future.partition, False
         while True:
             if partition.log.failed or future.log.failed:
@@ -153,20 +180,12 @@ class Moves:
             if future.caught_up and known:  # nothing may be appended in between: no await
                 future.log.settings = partition.log.settings
                 self._swap(partition)
-                return True
+                return
             if future.caught_up:
-                assert target.directory_id is not None
-                known = await self._assignments.tell(partition.topic_id, partition.index, target.directory_id)
-                if not known:
-                    return False
+                await self._claim(partition, target)
+                known = True
             elif future.lag:
                 await asyncio.sleep(0)
-
-    def _tell_where(self, partition: Partition) -> None:
-        """The controller may have been told already that it is where it was to go."""
-        directory = self._logs.dir_of(partition.log).directory_id
-        if directory is not None:
-            self._assignments.tell(partition.topic_id, partition.index, directory)
 
     def _swap(self, partition: Partition) -> None:
         try:

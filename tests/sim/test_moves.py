@@ -26,7 +26,7 @@ from tests.sim.one_partition import BROKERS, Three, play
 
 ALTER_DIRS, DESCRIBE_DIRS = 34, 35
 ONE, TWO = "/data", "/other"
-DIRS: dict[str, Any] = {"log_dirs": f"{ONE},{TWO}", "log_segment_delete_delay_ms": "1000"}
+DIRS = {"log.dirs": f"{ONE},{TWO}", "log.segment.delete.delay.ms": "1000"}
 SLOW = 20_000  # bytes a second
 
 
@@ -122,7 +122,7 @@ def test_a_replica_moves_with_all_that_it_has_while_it_is_written(broker: int) -
         await three.whole(*values, "a", "b", "c", "d")
         assert where(three, broker) == target
 
-    play(main, **DIRS)
+    play(main, DIRS)
 
 
 def test_a_move_takes_what_its_rate_says_and_is_shown_with_its_lag() -> None:
@@ -144,7 +144,7 @@ def test_a_move_takes_what_its_rate_says_and_is_shown_with_its_lag() -> None:
         assert 0.9 <= took * SLOW / 200_000 <= 1.3
         await settled(three, 2, target)
 
-    play(main, **DIRS)
+    play(main, DIRS)
 
 
 def test_a_move_is_given_up_by_moving_back_and_leaves_nothing() -> None:
@@ -161,7 +161,7 @@ def test_a_move_is_given_up_by_moving_back_and_leaves_nothing() -> None:
         await settled(three, 1, source)
         await three.whole("a", "a", "a")
 
-    play(main, **DIRS)
+    play(main, DIRS)
 
 
 def test_what_cannot_be_moved_is_refused_and_what_is_to_come_is_remembered() -> None:
@@ -174,7 +174,7 @@ def test_what_cannot_be_moved_is_refused_and_what_is_to_come_is_remembered() -> 
         assert three.nodes[1].broker.moves.preferred("none", 0) == directories[ONE]
         assert three.nodes[1].broker.moves.preferred("none", 0) is None
 
-    play(main, **DIRS)
+    play(main, DIRS)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -212,4 +212,4 @@ def test_a_crash_anywhere_in_a_move_loses_nothing(seed: int) -> None:
             await settled(three, broker, where(three, broker))
         await whole(three, written)
 
-    play(main, seed, **DIRS)
+    play(main, DIRS, seed)

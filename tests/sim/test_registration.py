@@ -7,6 +7,7 @@ import pytest
 
 from server.metadata.controller import brokers
 from server.model.ids import NodeId
+from server.node import Node
 from server.wire.messages.unregister_broker import UnregisterBrokerRequest
 from tests.sim.one_partition import Three, play
 
@@ -45,3 +46,23 @@ def test_a_second_process_with_the_id_of_a_running_one_is_told_so_once(caplog: p
         play(main)
     told = [each for each in caplog.messages if "not registered yet" in each]
     assert told == ["broker 2 is not registered yet: DUPLICATE_BROKER_REGISTRATION"]
+
+
+def test_a_broker_that_starts_waits_for_a_controller_that_goes_before_it_is_unfenced() -> None:
+    async def main(three: Three) -> None:
+        await three.gone(2)
+        three.nodes.launch(2)
+        await three.until(lambda: _has_opened(three.nodes.nodes[2].node), step_s=0.0001)
+        three.nodes.crash(0)
+        await asyncio.sleep(30)
+        assert not three.nodes.nodes[2].up.is_set()
+        three.nodes.launch(0)
+        await three.nodes.ready()
+        await three.write("a")
+        await three.whole("a")
+
+    play(main)
+
+
+def _has_opened(node: Node | None) -> bool:
+    return node is not None and hasattr(node, "broker") and any(node.broker.all_partitions())
