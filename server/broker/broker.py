@@ -7,6 +7,7 @@ reconfigures the replicas of this node accordingly. Handlers read `image` and as
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -186,13 +187,19 @@ class Broker:
                 logger.info("removing %s, which was moved to other brokers", log.path)
                 self._delete(log.topic, log.partition)
             elif partition is None or not same:
-                logger.warning("setting aside %s, which the metadata does not give to this node", log.path)
-                self.logs.set_aside(log.topic, log.partition)
+                aside = self.logs.set_aside(log.topic, log.partition)
+                if aside is not None:
+                    why = "the metadata has no such partition for this node"
+                    logger.warning(
+                        "%s is now %s: %s. It is kept; remove it when nobody needs it.", log.path, aside, why
+                    )
         for copy in self.logs.futures:
             topic = self.image.topics.get(copy.topic)
             partition = None if topic is None else topic.partitions.get(copy.partition)
-            if topic is None or partition is None or self.node_id not in partition.replicas:
-                self._delete(copy.topic, copy.partition)
+            same = topic is not None and copy.topic_id in (None, topic.topic_id)
+            if partition is None or not same or self.node_id not in partition.replicas:
+                with suppress(StorageFailed):  # its directory is offline now, and that was logged
+                    self.logs.futures.discard(copy.topic, copy.partition)
         self._opened = True
         self.publish(difference(Image(), self.image), self.image)
 
@@ -284,6 +291,7 @@ class Broker:
             hw=log.hw,
             propose=self.isr_changes.propose,
             failed=self._failed,
+            alive=self._alive,
         )
         self.partitions.setdefault(topic.topic_id, {})[index] = partition
         self.moves.resume(partition)
@@ -343,6 +351,10 @@ class Broker:
         logger.error("%s failed: %s", partition, error)
         if partition.topic in self.coordinators:
             self.coordinators[partition.topic].assigned(partition)
+
+    def _alive(self, node: NodeId) -> bool:
+        known = self.image.brokers.get(node)
+        return known is not None and not known.fenced
 
     def may_join_isr(self, node: NodeId, broker_epoch: int) -> bool:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""

@@ -48,6 +48,7 @@ class Partition:
 
     propose     sends AlterPartition; the answer comes as metadata, through `become`, or to `leader.proposal_refused`
     failed      is told when the log fails; the broker takes the directory offline
+    alive       whether a replica's broker is up; those that are not need not delete what is to be deleted
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Partition:
         *,
         propose: "Callable[[Partition, ProposeIsr], None]",
         failed: "Callable[[Partition, StorageFailed], None]" = lambda partition, error: None,
+        alive: Callable[[NodeId], bool] = lambda node: True,
         hw: int | None = None,
     ) -> None:
         """hw: default what the log's checkpoint says."""
@@ -73,6 +75,7 @@ class Partition:
         self.commits = Commits()
         self.starts = Commits()  # who waits for the log start of all replicas
         self._clock, self._writes, self._propose, self._failed = clock, writes, propose, failed
+        self._alive = alive
         self._hw = min(max(log.hw if hw is None else hw, log.log_start_offset), log.leo)
         self._staged_bytes = self._uncommitted_bytes = 0
         self._touched = False
@@ -259,6 +262,8 @@ class Partition:
     def tick(self, now_ms: int) -> None:
         if self.leader is not None:
             self._perform(self.leader.ticked(now_ms))
+            if self.starts:  # a broker may be away since
+                self.starts.committed(self.low_watermark)
 
     def altered(self, isr: frozenset[NodeId], partition_epoch: int) -> None:
         """The controller answered that it committed this ISR; the metadata will say the same."""
@@ -334,9 +339,9 @@ class Partition:
 
     @property
     def low_watermark(self) -> int:
-        """The offset that no replica holds anything below, as far as the leader knows."""
+        """The offset that no replica on a live broker holds anything below, as far as the leader knows."""
         followers = {} if self.leader is None else self.leader.log_starts
-        return min([self.log.log_start_offset, *followers.values()])
+        return min([self.log.log_start_offset, *(start for node, start in followers.items() if self._alive(node))])
 
     def delete_records(self, offset: int) -> int:
         """Move the log start to `offset`, or to HW for -1; the offset that the low watermark must come to.

@@ -274,18 +274,18 @@ class LogDirs:
                 directory.fail(error)
                 raise StorageFailed(f"Cannot delete {log.path}: {error.strerror or error}") from error
 
-    def set_aside(self, topic: str, partition: int) -> None:
-        """Give a log's folder another name, and forget it; nobody removes it but the user. OSErrors are as above.
+    def set_aside(self, topic: str, partition: int) -> str | None:
+        """Give a log's folder another name, and forget it; nobody removes it but the user, as in Apache Kafka.
 
-        A copy of it that was under way is removed. Raises StorageFailed.
+        The new path; None: the directory failed.
         """
-        self.futures.discard(topic, partition)
         log = self._logs.pop((topic, partition))
         directory = self.dir_of(log)
         try:
-            directory.set_aside((topic, partition))
+            return directory.set_aside((topic, partition))
         except OSError as error:
             directory.fail(error)
+            return None
 
     # -- upkeep
 

@@ -248,9 +248,9 @@ class LogDir:
         """Take a future log away, and its folder at the next tick. Raises OSError."""
         self._found_doomed.append(self._rename(key, self.futures, names.FOLDER_DELETED))
 
-    def set_aside(self, key: PartitionName) -> None:
-        """Take a log out of service, and keep its folder under another name. Raises OSError."""
-        self._rename(key, self.logs, names.FOLDER_STRAY)
+    def set_aside(self, key: PartitionName) -> str:
+        """Take a log out of service, and keep its folder under another name: the new path. Raises OSError."""
+        return self._rename(key, self.logs, names.FOLDER_STRAY)
 
     def _rename(self, key: PartitionName, logs: dict[PartitionName, Log], mark: str) -> str:
         """Close a log and mark its folder; the new path."""
