@@ -58,6 +58,12 @@ logger = logging.getLogger(__name__)
 class Broker:
     """One node's broker; on a node that is only a controller, it has no partitions and no log dirs of its own."""
 
+    members: Members  # what this node does as the active controller
+    channel: Channel  # the way to the active controller, wherever it is
+    answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
+    transactions: "TxnCoordinator"
+    verification: "Verification"  # asks the coordinators of transactions
+
     def __init__(
         self,
         config: NodeConfig,
@@ -71,11 +77,6 @@ class Broker:
         """network: for what is fetched from other brokers; None where there are none."""
         self.config, self.cluster_id, self.logs, self.controller = config, cluster_id, logs, controller
         self.clock, self.rng = clock, rng
-        self.members: Members  # what this node does as the active controller
-        self.channel: Channel  # the way to the active controller, wherever it is
-        self.answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
-        self.transactions: TxnCoordinator
-        self.verification: Verification  # asks the coordinators of transactions
         self.on_close: list[Callable[[], None]] = []
         self.kraft_version: Callable[[], int] = lambda: 0
         self.node_id: NodeId = config.node_id
