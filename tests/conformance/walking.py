@@ -12,14 +12,11 @@ from pathlib import Path
 from tests.conformance.checks import Bench
 from tests.support import kafka, records, walks
 from tests.support.broker import kcli
-from tests.support.clients import produce
 from tests.support.cluster import Cluster, Make
-from tests.support.nodes import Node
 
 WALK = Path(__file__).parent.parent / "golden" / "walks" / "reassign-partitions.record"
 NODES = 4
 HEAP = ("-Xmx256m", "-Xms256m")
-VALUES = [b"%06d" % n + b"." * 10_000 for n in range(1000)]
 TOOL = "reassign-partitions"
 
 
@@ -50,17 +47,10 @@ def walk(make: Make, *, theirs: bool) -> Callable[[Bench], str]:
                     return kafka.tool(tool, *args, stdin=stdin, cwd=folder)
                 return kcli(tool, *args, stdin=stdin, cwd=folder, XDG_STATE_HOME=str(folder))
 
-            made = walks.play(records.parse(WALK.read_text()), place, run, _actions(cluster))
+            made = walks.play(records.parse(WALK.read_text()), place, run, {})
         return f"{made} calls print the same"
 
     return check
-
-
-def _actions(cluster: Cluster) -> walks.Actions:
-    def node(number: int) -> Node:
-        return cluster.nodes[number]
-
-    return {"stop": lambda number: node(number).stop(), "start": lambda number: node(number).start()}
 
 
 def side_by_side(bench: Bench) -> str:
@@ -73,8 +63,7 @@ def side_by_side(bench: Bench) -> str:
     with cluster:
         pair = Pair(folder, cluster.bootstrap)
         pair.kcli("topics", "--create", "--topic", "slow", "--replica-assignment", "0:1:2")
-        sent = produce(cluster.bootstrap, "slow", VALUES, config={"acks": "all"})
-        assert not sent.errors
+        walks.fill(cluster.bootstrap, "slow")
         _between_brokers(pair)
         _between_directories(pair, f"{cluster.nodes[0].data}-more", str(cluster.nodes[0].data))
     return f"{pair.compared} calls print the same"

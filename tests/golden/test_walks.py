@@ -38,6 +38,6 @@ def test_a_walk_prints_what_kafka_printed(path: Path, calls: Calls, cluster: Clu
         steps(path),
         place,
         lambda tool, args, stdin: calls.kcli([tool, *args], stdin, place.work),
-        {"stop": cluster.stop, "start": cluster.start},
+        {"stop-broker": lambda node: cluster.stop(int(node)), "start-broker": lambda node: cluster.start(int(node))},
     )
     assert made

@@ -1,8 +1,8 @@
 """Walks: records of several nodes, played on a cluster until each call prints what is recorded.
 
-`=== sh stop-broker N` and `start-broker N` are done by the cluster. A describe, or a look at a reassignment, is
-repeated until it prints what is recorded, since an ISR takes its time; what it prints at the end counts. <logdir>/N is
-the log directory of broker N; <placed> a partition that is as placement makes it.
+`=== sh stop-broker N`, `start-broker N`, and `fill TOPIC` with 10 MB, are done to the cluster. A describe, or a look at
+a reassignment, is repeated until it prints what is recorded, since an ISR takes its time; what it prints at the end
+counts. <logdir>/N is the log directory of broker N; <placed> a partition that is as placement makes it.
 """
 
 import re
@@ -12,30 +12,38 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tests.support import records
+from tests.support.clients import produce
 
 PATIENCE_S = 30
+VALUES = [b"%06d" % n + b"." * 10_000 for n in range(1000)]
 REPEATED = ("--describe", "--verify")
 LOG_DIR = re.compile(r"<(?:work|top)>/[^\"]*?(\d+)/data")
 PLACED = re.compile(r"Leader: (\d+)\tReplicas: ([\d,]+)\tIsr: ([\d,]+)")
-Actions = Mapping[str, Callable[[int], object]]
+Actions = Mapping[str, Callable[[str], object]]
 
 
 def play(steps: Sequence[records.Step], place: records.Place, run: records.Run, actions: Actions) -> int:
     """Play a walk; returns how many calls it made. AssertionError: one does not print what is recorded.
 
-    actions  what stop and start do to a broker
+    actions  what the words of sh lines do, besides fill
     """
     calls = 0
     for step in steps:
         if step.kind == "sh":
-            action, _, node = step.words.partition("-broker ")
-            actions[action](int(node))
+            word, subject = step.words.split()
+            ({"fill": lambda topic: fill(place.bootstrap, topic)} | dict(actions))[word](subject)
         elif step.kind == "file":
             (place.work / step.words).write_bytes(step.stdin)
         else:
             calls += 1
             _call(step, place, run)
     return calls
+
+
+def fill(bootstrap: str, topic: str) -> None:
+    """Write so much that a throttled move of it lasts."""
+    sent = produce(bootstrap, topic, VALUES, config={"acks": "all"})
+    assert not sent.errors, sent.errors
 
 
 def _call(step: records.Step, place: records.Place, run: records.Run) -> None:
