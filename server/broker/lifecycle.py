@@ -100,8 +100,8 @@ class Lifecycle:
         places = () if known is None else known.end_points
         where = "".join(f", at {each.host}:{each.port}" for each in places[:1])
         return (
-            f"a broker {node_id} is registered{where}, and alive. If that was this node before it died, its session ends "
-            f"within broker.session.timeout.ms; if not, give one of the two a node.id of its own."
+            f"a broker {node_id} is registered{where}, and alive. If that was this node before it died, its session "
+            f"ends within broker.session.timeout.ms; if not, give one of the two a node.id of its own."
         )
 
     async def _register(self, previous_epoch: int) -> None:
