@@ -95,6 +95,7 @@ TABLE: Mapping[int, Api] = {
         Api(23, "offset_for_leader_epoch"),
         Api(32, "describe_configs", BROKER | CONTROLLER),
         Api(33, "alter_configs", BROKER | CONTROLLER, forwarded=True),
+        Api(34, "alter_replica_log_dirs"),
         Api(35, "describe_log_dirs"),
         Api(37, "create_partitions", BROKER | CONTROLLER, forwarded=True),
         Api(42, "delete_groups"),

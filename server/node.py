@@ -271,7 +271,7 @@ class Node:
         elif all(each.offline is not None for each in self.logs.dirs):
             self._die(f"All log directories failed, the last one, {directory.path}, with: {directory.offline}")
         elif self._ready:
-            self.broker.directory_failed(directory)
+            self.broker.locations.directory_failed(directory, self.broker.all_partitions())
             self.lifecycle.heartbeat_now()
 
     # The way down

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kcli.model.moves import Directory, Plan, Stored, Target
 from kcli.plan import reassignment
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "schemas/reassignment.schema.json").read_text())
@@ -54,3 +55,22 @@ def test_what_is_sound_keeps_to_the_schema(document: Any) -> None:
 )
 def test_what_people_write_is_sound(text: str) -> None:
     assert reassignment.sound(json.loads(text))
+
+
+@pytest.mark.parametrize("partition", [-1, 1 << 31, True, 1.0, "0"])
+def test_a_partition_that_is_none_is_not_sound(partition: object) -> None:
+    assert not reassignment.sound({"partitions": [{"topic": "a", "partition": partition, "replicas": [1]}]})
+
+
+@pytest.mark.parametrize(("now", "changes"), [((1, 2), 0), ((2, 1), 0), ((3, 4), 0), ((1, 3), 1)])
+def test_a_plan_is_stale_where_replicas_are_neither_as_they_were_nor_as_wanted(
+    now: tuple[int, ...], changes: int
+) -> None:
+    plan = Plan((Target("a", 0, (3, 4)),), "c", {("a", 0): (1, 2)})
+    assert len(reassignment.changed(plan, {("a", 0): now})) == changes
+
+
+def test_a_directory_that_is_offline_holds_nothing() -> None:
+    offline = Directory("/b", 56, (Stored("a", 0, 5, 0, False),))
+    (found,) = reassignment.dir_statuses({("a", 0, 1): "/b"}, {1: (offline,)})
+    assert found.state == "no directory"
