@@ -40,6 +40,8 @@ def propose(topics: Collection[Topic], brokers: Collection[Broker], below: Below
 
 def place(brokers: Collection[Broker], count: int, factor: int, below: Below) -> list[tuple[int, ...]]:
     """Replica lists for `count` partitions. Raises Failure: there are fewer than `factor` brokers."""
+    if not brokers:
+        raise Failure("All brokers are currently fenced, or have all their log directories cordoned.")
     if factor > len(brokers):
         raise Failure(
             f"The target replication factor of {factor} cannot be reached because only {len(brokers)} broker(s) are "

@@ -2,14 +2,18 @@
 
 A change may be about thousands of partitions, each of them files to make or roles to take. They are taken in turns,
 and between two turns the node serves, votes and sends heartbeats; a small change is done when `work` returns. A
-partition is done once, by the metadata of that moment, however often it was named.
+partition is done once, by the metadata of that moment, however often it was named; one that fails does not keep the
+others waiting.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from uuid import UUID
 
 from server.ports import Clock
+
+logger = logging.getLogger(__name__)
 
 PARTITIONS_A_TURN = 50
 TURN_MS = 20
@@ -49,7 +53,11 @@ class Backlog:
                 break
             topic_id, index = key = next(iter(self._left))
             new = self._left.pop(key)
-            self._do(topic_id, index, new)
+            try:
+                self._do(topic_id, index, new)
+            except Exception as e:  # a bug, of this one: the others are no worse for it
+                what = "partition %d of topic %s does not do what the metadata says"
+                logger.error(what, index, topic_id, exc_info=e)
         if self._left:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
         elif not first:

@@ -83,13 +83,19 @@ class Channel:
         for peer in self._peers.values():
             peer.close()
 
-    async def request(self, api_key: int, message: Any, *, timeout_ms: int = PATIENCE_MS) -> Any:
-        """Ask the active controller. Raises Rejected: what it refuses; NOT_CONTROLLER: there was none in time."""
+    async def request(
+        self, api_key: int, message: Any, *, timeout_ms: int = PATIENCE_MS, answer_ms: int | None = None
+    ) -> Any:
+        """Ask the active controller. Raises Rejected: what it refuses; NOT_CONTROLLER: there was none in time.
+
+        timeout_ms  how long to look for one, its answer included
+        answer_ms   how long one that was found may take, whatever is left of that time
+        """
 
         async def attempt(left_ms: int) -> Any:
             if self._controller.active:
                 return await self._local[api_key](message)
-            response = await self._ask(api_key, message, min(left_ms, ATTEMPT_MS))
+            response = await self._ask(api_key, message, answer_ms or min(left_ms, ATTEMPT_MS))
             if response.error_code if hasattr(response, "error_code") else ErrorCode.NONE:
                 raise Rejected(_code(response.error_code), getattr(response, "error_message", None))
             return response

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 UNREGISTERED = BrokerEpoch(-1)
 RETRY_MS = 50
 LEAVE_ATTEMPT_MS = 1_000  # how long a node that stops looks for a controller to take its leave from
+LEAVE_ANSWER_MS = 10_000  # how long one may take to answer: thousands of partitions get other leaders in between
 LEAVE_MS = 60_000  # how long it waits for others to take over its partitions
 HEARTBEAT_MS = 3_000  # one heartbeat's time
 UNKNOWN = (ErrorCode.STALE_BROKER_EPOCH, ErrorCode.BROKER_ID_NOT_REGISTERED)
@@ -80,13 +81,28 @@ class Lifecycle:
                 await self._register(broker.logs.clean_epoch)
                 break
             except Rejected as e:
-                if e.code not in PASSING or broker.clock.now_ms() >= deadline:
+                if e.code not in PASSING:
                     raise
-                if str(e) != said:  # once, however often it is tried
-                    logger.warning("broker %d is not registered yet: %s", broker.node_id, e)
-                said = str(e)
+                why = self._why_not(e)
+                if broker.clock.now_ms() >= deadline:
+                    raise Rejected(e.code, f"Broker {broker.node_id} could not register in time: {why}") from e
+                if why != said:  # once, however often it is tried
+                    logger.warning("broker %d is not registered yet: %s", broker.node_id, why)
+                said = why
             await asyncio.sleep(RETRY_MS / 1000)
         await self._until(lambda image: image.offset >= self.broker_epoch)
+
+    def _why_not(self, refused: Rejected) -> str:
+        if refused.code != ErrorCode.DUPLICATE_BROKER_REGISTRATION:
+            return str(refused)
+        node_id = self._broker.node_id
+        known = self._broker.image.brokers.get(node_id)
+        places = () if known is None else known.end_points
+        where = "".join(f", at {each.host}:{each.port}" for each in places[:1])
+        return (
+            f"a broker {node_id} is registered{where}, and alive. If that was this node before it died, its session "
+            f"ends within broker.session.timeout.ms; if not, give one of the two a node.id of its own."
+        )
 
     async def _register(self, previous_epoch: int) -> None:
         """previous_epoch: the registration since which nothing can have been lost; -1 for none. Raises Rejected."""
@@ -109,13 +125,25 @@ class Lifecycle:
         self.broker_epoch = broker.broker_epoch = BrokerEpoch(response.broker_epoch)
 
     async def unfence(self) -> None:
-        """Begin to serve: lead what nobody else may. Returns when this node's own metadata says so."""
-        while (await self._heartbeat()).is_fenced:
+        """Begin to serve: lead what nobody else may. Returns when this node's own metadata says so.
+
+        Raises Rejected: the controller does not take this broker. That there is no controller passes.
+        """
+        while await self._is_fenced():
             with suppress(TimeoutError):  # it may have to catch up with the metadata first
                 await asyncio.wait_for(self._published.wait(), RETRY_MS / 1000)
         self._beating = asyncio.get_running_loop().create_task(self._beat_on())
         node_id = self._broker.node_id
         await self._until(lambda image: node_id in image.brokers and not image.brokers[node_id].fenced)
+
+    async def _is_fenced(self) -> bool:
+        try:
+            return (await self._heartbeat()).is_fenced
+        except Rejected as e:
+            if e.code not in PASSING:
+                raise
+            self._complain(f"broker {self._broker.node_id} is not unfenced yet", e)
+            return True
 
     async def _until(self, holds: Callable[[Image], bool]) -> None:
         """Wait for an image."""
@@ -210,7 +238,9 @@ class Lifecycle:
             offline_log_dirs=self._offline_directories(),
         )
         timeout_ms = LEAVE_ATTEMPT_MS if want_shut_down else HEARTBEAT_MS
-        response: BrokerHeartbeatResponse = await broker.channel.request(HEARTBEAT, request, timeout_ms=timeout_ms)
+        response: BrokerHeartbeatResponse = await broker.channel.request(
+            HEARTBEAT, request, timeout_ms=timeout_ms, answer_ms=LEAVE_ANSWER_MS if want_shut_down else None
+        )
         return response
 
     def _offline_directories(self) -> Sequence[UUID]:

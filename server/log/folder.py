@@ -229,7 +229,6 @@ class LogFolder:
                 last.truncate(found[0], end)
             self.leo = end
             self._settle(self.leo + 1)
-            self.producers.clear()
             first = self.segments[0].base
             kept = [offset for offset in snapshots.offsets(self._disk, self.path) if offset >= first]
             start = snapshots.load(self._disk, self.path, kept, self.leo, self.producers) or 0

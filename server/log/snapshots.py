@@ -38,7 +38,10 @@ def drop(disk: Disk, folder: str, start: int) -> None:
 
 
 def load(disk: Disk, folder: str, candidates: list[int], limit: int, producers: ProducerStates) -> int | None:
-    """Load the latest sound snapshot at `limit` or before it; return its offset. Damaged ones are removed."""
+    """Load the latest sound snapshot at `limit` or before it; return its offset. Damaged ones are removed.
+
+    Without any, the producers are none, and the answer None.
+    """
     for offset in reversed(candidates):
         if offset > limit:
             continue

@@ -84,6 +84,8 @@ class Connection(asyncio.Protocol):
 class Client:
     """Connects when it has to. Draws one version of each API, among those that the broker and we both have."""
 
+    metadata_epoch = -1  # the leader epoch that it has from metadata; -1 for a client that asks for none
+
     def __init__(self, network: Network, rng: Random, host: str, port: int) -> None:
         self._network, self._rng, self._host, self._port = network, rng, host, port
         self._connection: Connection | None = None

@@ -1,7 +1,7 @@
 """One partition in a simulated cluster: a controller (node 0), replicas on brokers 1, 2, 3, min.insync.replicas 2."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 
 from server.broker.partition import Partition
@@ -21,11 +21,10 @@ BROKERS = (1, 2, 3)
 
 
 class Three:
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, properties: Mapping[str, str] | None = None) -> None:
         self.rng = Random(seed)
-        self.nodes = SimNodes(
-            self.rng, controllers=1, brokers=3, properties={"unclean.recovery.timeout.ms": str(TIMEOUT_MS)}
-        )
+        properties = {"unclean.recovery.timeout.ms": str(TIMEOUT_MS)} | dict(properties or {})
+        self.nodes = SimNodes(self.rng, controllers=1, brokers=3, properties=properties)
 
     async def up(self) -> None:
         await self.nodes.up()
@@ -42,10 +41,10 @@ class Three:
     def registration(self) -> Registration:
         return self.nodes[0].broker.image.topics["t"].partitions[0]
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 60) -> None:
+    async def until(self, holds: Callable[[], bool], seconds: float = 60, step_s: float = 0.01) -> None:
         async with asyncio.timeout(seconds):
             while True:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(step_s)
                 if holds():
                     return
 
@@ -99,9 +98,9 @@ class Three:
         await self.until(lambda: self.registration.leader_recovery_state == RECOVERED)
 
 
-def play(main: Callable[[Three], Awaitable[None]]) -> None:
+def play(main: Callable[[Three], Awaitable[None]], properties: Mapping[str, str] | None = None, seed: int = 0) -> None:
     async def body() -> None:
-        three = Three()
+        three = Three(seed, properties)
         await three.up()
         await main(three)
 

@@ -10,12 +10,14 @@ class Mutant(NamedTuple):
     old: str
     new: str
     why: str  # it loses data
+    seed: int = 0  # that caught it last: tried first
 
 
 PRODUCE, FETCH, OFFSETS = "server/handlers/produce.py", "server/broker/fetching.py", "server/handlers/list_offsets.py"
 LEADER, FOLLOWER = "server/replication/leader.py", "server/replication/follower.py"
 PARTITION, QUORUM, CONTROLLER = "server/broker/partition.py", "server/broker/quorum.py", "server/broker/controller.py"
 LOG, FOLDER, PRODUCERS = "server/log/log.py", "server/log/folder.py", "server/log/producers.py"
+SNAPSHOTS = "server/log/snapshots.py"
 ELECTIONS, ISR = "server/metadata/controller/elections.py", "server/metadata/controller/isr.py"
 VOTING, BOOKS, REPLICA = "server/raft/voting.py", "server/raft/leader.py", "server/raft/replica.py"
 FOLLOWING = "server/raft/following.py"
@@ -140,6 +142,62 @@ MUTANTS = (
         "candidates = {*before.elr, *before.isr} - {*isr} - rules.unclean",
         "candidates = {*before.elr, *before.isr} - {*isr}",
         "a broker that lost its page cache is elected as if it had all",
+    ),
+    Mutant(
+        "hw-ignores-min-isr",
+        "replica",
+        LEADER,
+        "        if self.below_min_isr:\n            return ()",
+        "        if False:\n            return ()",
+        "what one replica alone has is read, and an eligible one is elected without it",
+    ),
+    Mutant(
+        "isr-grows-early",
+        "replica",
+        LEADER,
+        "offset >= max(self.hw, self.epoch_start)",
+        "offset >= self.hw",
+        "a new leader's high watermark is old: who has that much may lack what is committed",
+    ),
+    Mutant(
+        "fetch-of-a-former-life-counts",
+        "replica",
+        LEADER,
+        "(broker_epoch == -1 or broker_epoch >= follower.broker_epoch)",
+        "True",
+        "the high watermark rests on records that a power cut has taken since",
+    ),
+    Mutant(
+        "isr-takes-a-former-life",
+        "replica",
+        ISR,
+        "broker.active and epoch in (ANY_EPOCH, broker.epoch)",
+        "broker.active",
+        "a replica is counted in for what it had before it lost power",
+    ),
+    Mutant(
+        "isr-of-an-old-state-accepted",
+        "replica",
+        ISR,
+        "if row.partition_epoch < known.partition_epoch:",
+        "if False:",
+        "a proposal that comes twice takes in who has been dropped, and lags, since",
+    ),
+    Mutant(
+        "leader-epoch-not-compared",
+        "replica",
+        PARTITION,
+        "if current_leader_epoch != ANY_EPOCH and current_leader_epoch != self.leader_epoch:",
+        "if False:",
+        "a fetch of an older epoch counts, though its sender has cut its log off since",
+    ),
+    Mutant(
+        "producers-outlive-truncation",
+        "replica",
+        SNAPSHOTS,
+        "    producers.clear()\n    return None",
+        "    return None",
+        "a batch that was cut off is taken for written when it comes again",
     ),
     Mutant(
         "vote-not-persisted",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PLACE = "t-0"
 PATIENCE = 0.15  # the chance that a client that waits asks again, whenever it is its turn
+RENEWAL = 0.05  # the chance that a producer starts anew before a window
 LATEST = -1
 
 
@@ -92,8 +93,17 @@ class Writer(_Client):
         target, window, lives = self._target(), tuple(self._window), self._producer_id
         self.world.send(self.name, target.node, lambda: self._arrive(target, question, window, lives))
 
+    def renew(self) -> bool:
+        """Go on as a new producer, as one does that starts anew; False: there is a window that has no answer."""
+        if self._window:
+            return False
+        self._producer_id, self._sequence = self._producer_id + 100, 0
+        return True
+
     def _begin(self) -> None:
         rng = self.world.rng
+        if rng.random() < RENEWAL:
+            self.renew()
         for _ in range(rng.randint(1, self._width)):
             count = rng.randint(1, 3)
             values = tuple(f"{self.name}.{self._number + n}" for n in range(count))

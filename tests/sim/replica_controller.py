@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CLUSTER = "a-cluster-of-tests-abc"
 TOPIC = TopicId(UUID(int=500))
 NODES = tuple(map(NodeId, (1, 2, 3)))
+MAX_LAG_MS = 120  # that a replica may lag and stay in sync
 STATIC = {"min.insync.replicas": "2"}
 PREFERRED = 0
 
@@ -42,6 +43,8 @@ class Controller:
         self.elections = 0
         self._world = world
         self._incarnations = 0
+        self._open: dict[NodeId, ProposeIsr] = {}  # the last proposal of each leader
+        self._refused: dict[int, ProposeIsr] = {}  # by identity: the same words may be another proposal
         self.commit(
             r.FeatureLevelRecord(METADATA_VERSION, LATEST_METADATA_VERSION),
             r.FeatureLevelRecord(ELR_VERSION, 1),
@@ -127,7 +130,11 @@ class Controller:
     def proposal(
         self, replica: "Replica", partition: Partition, wanted: ProposeIsr
     ) -> tuple[Callable[[], None], Callable[[], bool]]:
-        """AlterPartition: what to do where it arrives, and how to ask again; False once there is nothing to ask."""
+        """AlterPartition: what to do where it arrives, and how to ask again; False once there is nothing to ask.
+
+        An answer counts for the proposal that it answers, as on one connection. A copy of a refused one does not come
+        after the refusal is known: it would have been overtaken, on another connection, by as long as a fence lasts.
+        """
         world, leader = self._world, partition.leader
         assert leader is not None
         members = [
@@ -136,8 +143,11 @@ class Controller:
         ]
         row = RequestPartitionData(0, leader.epoch, (), members, partition_epoch=wanted.partition_epoch)
         request = AlterPartitionRequest(replica.node, replica.epoch, [RequestTopicData(TOPIC, [row])])
+        self._open[replica.node] = wanted
 
         def ask() -> None:
+            if id(wanted) in self._refused:
+                return
             try:
                 decision = isr.alter(self.image, STATIC, request)
             except Rejected:
@@ -148,16 +158,17 @@ class Controller:
             world.send("controller", replica.node, lambda: hear(ErrorCode(answer.error_code), members, epoch))
 
         def hear(code: ErrorCode, members: frozenset[NodeId], epoch: int) -> None:
-            if partition.leader is not leader:
+            if partition.leader is not leader or self._open[replica.node] is not wanted:
                 return
             if code == ErrorCode.INELIGIBLE_REPLICA:
+                self._refused[id(wanted)] = wanted
                 partition.proposal_refused()
             elif code == ErrorCode.NONE:
                 partition.altered(members, epoch)
 
         def again() -> bool:
             still = partition.leader is leader and leader.partition_epoch == wanted.partition_epoch
-            if still:
+            if still and self._open[replica.node] is wanted and id(wanted) not in self._refused:
                 world.send(replica.node, "controller", ask)
             return still
 

@@ -43,3 +43,7 @@ class Replica:
     partition: Partition | None = None
     writes: Writes = field(default_factory=Writes)
     acks: list[tuple[int, LeaderEpoch, Callable[[], None]]] = field(default_factory=list)  # last offset, epoch, answer
+
+    @property
+    def hw_now(self) -> int:
+        return self.hw if self.partition is None else self.partition.hw

@@ -30,14 +30,14 @@ from server.wire.messages.fetch import FetchPartition, FetchRequest, LeaderIdAnd
 from tests.sim.disk import MemoryDisk
 from tests.sim.inodes import Temper
 from tests.sim.replica_clients import PLACE, Reader, Writer
-from tests.sim.replica_controller import NODES, TOPIC, Controller
+from tests.sim.replica_controller import MAX_LAG_MS, NODES, TOPIC, Controller
 from tests.sim.replica_parts import UNREGISTERED, Clock, Died, Replica
+from tests.sim.replica_plots import Plots
 from tests.sim.replica_troubles import Host, Message, Troubles
 from tests.sim.tally import Tally
 from tests.support import history
 from tests.support.history import FINAL, Event
 
-MAX_LAG_MS = 120
 STEPS = 2_500
 HEAL_ROUNDS = 400
 
@@ -57,12 +57,14 @@ class World:
         self.lame: dict[NodeId, int] = {}  # who does not fetch, and until when
         self.hot: NodeId | None = None  # who is in the middle of something
         self.controller = Controller(self)
-        self.troubles = Troubles(self)
+        self.troubles, self.plots = Troubles(self), Plots(self)
         rng = self.rng
         self.writers = [Writer(self, f"w{n}", n, rng.choice([1, 1, 3])) for n in range(rng.randint(1, 3))]
         self.readers = [Reader(self, f"r{n}") for n in range(2)]
         self.gusts = rng.choice([0.005, 0.01, 0.03])  # how often there is trouble
         self.temper = rng.choice([0.0, 0.02, 0.05, 0.1])  # how much of it waits for something that is easy to get wrong
+        self.segment_bytes = rng.choice([600, 2_000, 100_000])
+        self.plotted = {rng.randrange(STEPS) for _ in range(rng.randint(0, 3))}
         for replica in self.replicas.values():
             self.controller.register(replica)
             self.controller.unfence(replica)
@@ -113,7 +115,7 @@ class World:
         log = Log.open(
             replica.disk.session(),
             "/data/t-0",
-            LogSettings(segment_bytes=self.rng.choice([600, 2_000])),
+            LogSettings(segment_bytes=self.segment_bytes),
             recovery_point=0,
             log_start_offset=0,
             clean_shutdown=False,
@@ -148,14 +150,14 @@ class World:
                 self.tell(f"node {replica.node} leads epoch {partition.leader_epoch} from {leo}, hw {partition.hw}")
         self.settle(replica)
 
-    def crash(self, replica: Replica, *, power: bool) -> None:
+    def crash(self, replica: Replica, *, power: bool, temper: Temper | None = None) -> None:
         """It is gone, and the controller learns of it at once, or in time."""
         assert replica.partition is not None
         replica.hw = max(replica.hw, replica.partition.hw)
         replica.partition.leader = replica.partition.follower = None  # the dead answer nobody
         self.tell(f"node {replica.node} {'loses power' if power else 'is killed'} at {replica.partition.log.leo}")
         replica.partition, replica.fuse, replica.clean = None, None, UNREGISTERED
-        replica.disk.crash(self.rng, None if power else Temper.KEEP)
+        replica.disk.crash(self.rng, temper if power else Temper.KEEP)
         self.tally.kills += not power
         self.tally.power_cuts += power
         self.controller.fence(replica.node)
@@ -222,12 +224,14 @@ class World:
                 return
         row[2]()
 
-    def fetch(self, replica: Replica) -> None:
+    def fetch(self, replica: Replica, max_bytes: int = 1_000) -> None:
         partition = replica.partition
         if partition is None or partition.follower is None:
             return
         core, at, leader = partition.follower, partition.follower.position, self.replicas[partition.leader_id]
-        want = FetchPartition(0, at.leader_epoch, at.offset, at.last_fetched_epoch, partition.log_start_offset, 1_000)
+        want = FetchPartition(
+            0, at.leader_epoch, at.offset, at.last_fetched_epoch, partition.log_start_offset, max_bytes
+        )
         epoch = replica.epoch
 
         def ask() -> None:
@@ -278,7 +282,9 @@ class World:
         if self.late:
             self.wire += [row for due, row in self.late if due <= now]
             self.late = [each for each in self.late if each[0] > now]
-        if self.hot is not None and rng.random() < self.temper:
+        if now in self.plotted:
+            self.plots.play()
+        elif self.hot is not None and rng.random() < self.temper:
             self.troubles.ambush()
         self.go_on(self.replicas[rng.choice(NODES)], rng.random())
 

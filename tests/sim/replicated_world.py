@@ -58,14 +58,14 @@ class LeaderClient(Client):
     """
 
     def __init__(self, network: Network, rng: Random, find: Callable[[], tuple[LeaderEpoch, str]]) -> None:
-        self._epoch, host = find()
+        self.metadata_epoch, host = find()
         super().__init__(network, rng, host, PORT)
         self._find = find
 
     async def _connected(self) -> Connection:
         epoch, host = self._find()
-        if epoch >= self._epoch:
-            self._epoch = epoch
+        if epoch >= self.metadata_epoch:
+            self.metadata_epoch = epoch
             if host != self._host:
                 self.disconnect()
                 self._host = host

@@ -14,7 +14,7 @@ A record is one text. Its steps, in the order in which they are played in one em
     --- kcli exit N
 
 `$B` is the broker's address, `$C` the controller's. What differs from run to run is replaced: <uuid>, <date>, <ms>,
-<work>, <salt and keys>; and what no record is for: <option list>, <help text>.
+<work> and <top>, the folder above it, <salt and keys>; and what no record is for: <option list>, <help text>.
 `python -m tests.conformance --record NAME` plays a record with Kafka's tools and writes the Kafka parts anew;
 `pytest tests/golden --rewrite` plays it with kcli and writes the kcli parts.
 
@@ -44,6 +44,14 @@ EXCEPTION = re.compile(
 )
 # Salts that were drawn, and what follows from them; those that were given are short.
 SCRAM = re.compile(r"salt=\[(?:-?\d+, ){9,}-?\d+\], storedKey=\[[^]]*\], serverKey=\[[^]]*\]")
+# What performance tools measure; what they count stays.
+RATES = r"[\d.]+ records/sec \([\d.]+ MB/sec\), "
+LATENCIES = r"[\d.]+ ms avg latency, [\d.]+ ms max latency, \d+ ms 50th, \d+ ms 95th, \d+ ms 99th, \d+ ms 99\.9th"
+PRODUCED = re.compile(rf"(?:{RATES})?{LATENCIES}")
+MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}"
+CONSUMED = re.compile(rf"^{MOMENT}, {MOMENT}, ([\d.]+), [\d.]+, (\d+), .*", re.MULTILINE)
+METRICS = re.compile(r"^Metric Name .*", re.MULTILINE | re.DOTALL)
+USAGE = re.compile(r"^usage: kafka-producer-perf-test\n(?: .*\n)+", re.MULTILINE)
 JAVA_NOTICE = "The consumer rebalance protocol (KIP-848)"
 
 
@@ -137,11 +145,18 @@ class Place:
     def normal(self, text: str) -> str:
         """`text` without what differs from run to run."""
         text = text.replace("\r\n", "\n")
-        for name, value in (("$B", self.bootstrap), ("$C", self.controller), ("<work>", str(self.work))):
+        for name, value in (
+            ("$B", self.bootstrap),
+            ("$C", self.controller),
+            ("<work>", str(self.work)),
+            ("<top>", str(self.work.parent)),
+        ):
             text = text.replace(value, name) if value else text
         text = re.sub(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]", "[<date>]", text)
         text = re.sub(r"((?:Create|LogAppend)Time:)\d{13}", r"\1<ms>", text)
         text = re.sub(r"^((?:HighWatermark|LeaderEpoch):\s+)\d+", r"\1<n>", text, flags=re.MULTILINE)
+        text = CONSUMED.sub(r"<moment>, <moment>, \1, <rate>, \2, <rates>", PRODUCED.sub("<rates>", text))
+        text = USAGE.sub("<usage>\n", METRICS.sub("<metrics>\n", text))
         text = SCRAM.sub("<salt and keys>", text)
         text = REPLICA.sub(r"\1<n>\t\2<ms>\t<ms>\t", text)
         text = UUID.sub(lambda m: m[0] if m[2] in KEPT_UUIDS else f"{m[1]}<uuid>", text)

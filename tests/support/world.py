@@ -3,7 +3,8 @@
 broker 1 2 3 4                              these brokers live; `broker 4 gone` takes one away
 topic orders 1:123:123 -:23:2:3:1           partitions as leader:replicas:isr[:elr[:last known elr]]; `-` is nobody
 set orders retention.ms=5                   a setting of the topic, or of a broker; `default KEY=VALUE` is the cluster's
-move orders 0 +4 -1                         a reassignment under way; `finish orders 0` ends it
+move orders 0 +4 -1                         a reassignment under way; `finish orders 0` ends it, `finish` all
+lag 2                                       so many moves of replicas to other directories come too early
 lasts 3                                     all reassignments end when they have been listed so often
 rack 1 a                                    the rack of a broker
 dirs 1 /data/a /data/b                      the log directories of a broker; `offline /data/b` is one that failed
@@ -296,11 +297,15 @@ class Script(GroupsScript):
         replicas = self.world.topics[name].partitions[int(index)].replicas
         self.world.moves[name, int(index)] = Reassignment(name, int(index), replicas, adding, removing)
 
-    def _finish(self, name: str, index: str) -> None:
-        self.world.finish((name, int(index)))
+    def _finish(self, *words: str) -> None:
+        for key in [(words[0], int(words[1]))] if words else list(self.world.moves):
+            self.world.finish(key)
 
     def _lasts(self, looks: str) -> None:
         self.world.lasts = int(looks)
+
+    def _lag(self, count: str) -> None:
+        self.world.lag = int(count)
 
     def _rack(self, broker: str, name: str) -> None:
         self.world.brokers[int(broker)] = self.world.brokers[int(broker)]._replace(rack=name)

@@ -22,6 +22,7 @@ class Moving:
     def __init__(self) -> None:
         self.moves: dict[TopicPartition, Reassignment] = {}
         self.lasts: int | None = None
+        self.lag = 0
         self.disks: dict[int, list[str]] = {}
         self.offline: set[str] = set()
         self.places: dict[tuple[str, int, int], str] = {}
@@ -137,6 +138,9 @@ class Moving:
     def _placed_on_disk(self, key: tuple[str, int, int], path: str) -> Refused | None:
         if path not in self._disks(key[2]):
             return Refused(DIR_NOT_FOUND)
+        if self.lag:
+            self.lag -= 1
+            return Refused(REPLICA_NOT_AVAILABLE)
         if key[2] not in self.topics[key[0]].partitions[key[1]].replicas:
             return Refused(REPLICA_NOT_AVAILABLE)
         self.futures.pop(key, None)

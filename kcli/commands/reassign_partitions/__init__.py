@@ -17,7 +17,6 @@ from kcli.commands.reassign_partitions.cancel import cancel
 from kcli.commands.reassign_partitions.execute import Leave, Limits, execute
 from kcli.commands.reassign_partitions.generate import generate
 from kcli.commands.reassign_partitions.parts import PARTS
-from kcli.commands.reassign_partitions.rate import RATE
 from kcli.errors import Failure, Usage
 from kcli.options import Given
 from kcli.report import Report
@@ -67,7 +66,7 @@ def check(given: Given) -> None:
         if name != action and name not in ALWAYS and name not in PERMITTED[action]:
             raise Usage(f'Option "[{name}]" can\'t be used with action "[{action}]"')
     if action == "verify" and given.has("timeout") and not given.has("wait"):
-        raise Usage('Option "[timeout]" can\'t be used with action "[verify]" without --wait')
+        raise Usage('Option "[timeout]" can\'t be used with action "[verify]"', "It is for --verify --wait.")
 
 
 def _connected(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -112,12 +111,9 @@ def _connected(body: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--seed", type=options.LONG, metavar="N", help="Have --generate propose the same again.")
 @click.option("--plan-file", metavar="FILE", help="Have --generate write its proposal, with the cluster's id in it.")
 @click.option("--additional", is_flag=True, help="Execute beside reassignments that are under way; changes a throttle.")
-@click.option(
-    "--throttle", type=RATE, default="-1", metavar="BYTES/S", help="Copy at most so much: 5000000, 50MB, 1GiB/s."
-)
+@click.option("--throttle", default="-1", metavar="BYTES/S", help="Copy at most so much: 5000000, 50MB, 1GiB/s.")
 @click.option(
     "--replica-alter-log-dirs-throttle",
-    type=RATE,
     default="-1",
     metavar="BYTES/S",
     help="Copy at most so much between directories of a broker.",
@@ -129,7 +125,6 @@ def _connected(body: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--wait", is_flag=True, help="Have --verify wait until nothing of the plan moves any more.")
 @click.option(
     "--timeout",
-    type=options.LONG,
     metavar="MS",
     help=f"How long directory moves may take to begin (default {TIMEOUT_MS}), or --wait may wait (no limit).",
 )
@@ -153,7 +148,7 @@ def command(admin: Admin, action: str, controllers: bool, **given: Any) -> Repor
         )
     if action == "list":
         return verify.list_(admin, controllers=controllers)
-    wanted, timeout_ms = frame.plan_at(given["reassignment_json_file"]), given["timeout"]
+    wanted, timeout_ms = frame.plan_at(given["reassignment_json_file"]), frame.number("timeout", given["timeout"])
     if action == "verify":
         manner = verify.Manner(given["preserve_throttles"], given["strict"], given["wait"], timeout_ms)
         return verify.verify(admin, wanted, manner)
@@ -161,6 +156,10 @@ def command(admin: Admin, action: str, controllers: bool, **given: Any) -> Repor
     if action == "cancel":
         keep = given["preserve_throttles"]
         return cancel(admin, wanted, begin_ms, preserve_throttles=keep, controllers=controllers)
-    limits = Limits(given["throttle"], given["replica_alter_log_dirs_throttle"], begin_ms)
+    limits = Limits(
+        frame.rate("throttle", given["throttle"]),
+        frame.rate("replica-alter-log-dirs-throttle", given["replica_alter_log_dirs_throttle"]),
+        begin_ms,
+    )
     leave = Leave(given["additional"], not given["disallow_replication_factor_change"], given["force"])
     return execute(admin, wanted, limits, leave)

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from kcli import documents
+from kcli import documents, options
 from kcli.client import Admin
 from kcli.errors import Failure, Refused, Setup, Unreachable, exception_class
 from kcli.model import Cluster, Resource, SettingChange, Topic
 from kcli.model.moves import Directory, Plan, TopicPartition
 from kcli.plan import reassignment as plan
+from kcli.plan import throttles
 
 UNKNOWN_TOPIC_OR_PARTITION = 3
 Body = Callable[..., Any]
@@ -56,15 +57,34 @@ def framed(body: Body) -> Body:
     return frame
 
 
+def rate(option: str, text: str) -> int:
+    """Bytes per second as they were typed. Raises Failure: Kafka's tool reads its numbers this late, too."""
+    try:
+        return throttles.rate(text)
+    except ValueError as error:
+        told = f"Cannot parse argument '{text}' of option {option}"
+        raise Failure(told, "Write 50000000, 50MB or 1GiB/s.") from error
+
+
+def number(option: str, text: str | None) -> int | None:
+    """A number as it was typed. Raises Failure."""
+    try:
+        return None if text is None else options.LONG(text)
+    except ValueError as error:
+        raise Failure(f"Cannot parse argument '{text}' of option {option}", "Write a whole number.") from error
+
+
 def plan_at(path: str) -> Plan:
     """Read a reassignment file. Raises Failure."""
-    return plan.plan_of(document(path, "reassignment"))
+    return plan.plan_of(document(path, "reassignment", sound=plan.sound))
 
 
-def document(path: str, schema: str, empty: str | None = None) -> Mapping[str, Any]:
+def document(
+    path: str, schema: str, empty: str | None = None, sound: Callable[[Any], bool] | None = None
+) -> Mapping[str, Any]:
     """Read a JSON file that keeps to a schema. Raises Failure, which is told as Kafka tells it."""
     try:
-        found: Mapping[str, Any] = documents.load(path, schema, empty=empty)
+        found: Mapping[str, Any] = documents.load(path, schema, empty=empty, sound=sound)
     except Setup as wrong:
         raise Failure(wrong.message, wrong.advice) from wrong
     return found

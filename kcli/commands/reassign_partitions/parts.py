@@ -6,7 +6,6 @@ from kcli import options
 from kcli.client import Admin
 from kcli.commands.reassign_partitions import clearing, frame, journal
 from kcli.commands.reassign_partitions.execute import Leave, Limits, execute
-from kcli.commands.reassign_partitions.rate import RATE
 from kcli.model.moves import ANY, Plan
 from kcli.render import reassignment as render
 from kcli.report import Report
@@ -35,13 +34,14 @@ def history() -> Report:
 
 @click.command(cls=options.Tool, examples="kcli reassign rollback\nkcli reassign rollback 20261120-171901")
 @click.argument("entry", metavar="[ID]", required=False)
-@click.option("--throttle", type=RATE, default="-1", metavar="BYTES/S", help="As with --execute.")
+@click.option("--throttle", default="-1", metavar="BYTES/S", help="As with --execute.")
 @click.option("--force", is_flag=True, help="Go on although the cluster has changed since.")
 @options.connection
 @options.output
 @frame.framed
-def rollback(admin: Admin, entry: str | None, throttle: int, force: bool) -> Report:
+def rollback(admin: Admin, entry: str | None, throttle: str, force: bool) -> Report:
     """Move partitions back to where they were before a reassignment, by default the last one."""
+    limit = frame.rate("throttle", throttle)
     found = journal.find(entry, admin.describe_cluster().id)
     placed = any(path != ANY for target in found.plan for path in target.log_dirs)
     # Directories count only where the plan named some: else brokers choose, as they did before.
@@ -49,7 +49,7 @@ def rollback(admin: Admin, entry: str | None, throttle: int, force: bool) -> Rep
         found.former if placed else tuple(one._replace(log_dirs=(ANY,) * len(one.replicas)) for one in found.former)
     )
     wanted = Plan(former, found.cluster_id, {target.key: target.replicas for target in found.plan})
-    return execute(admin, wanted, Limits(throttle), Leave(additional=True, force=force), "rollback")
+    return execute(admin, wanted, Limits(limit), Leave(additional=True, force=force), "rollback")
 
 
 @click.command(cls=options.Tool, examples="kcli reassign unthrottle")

@@ -1,9 +1,13 @@
 """What the active controller decides when a broker says in which directories its replicas are.
 
-A replica that turns up in a directory which its broker lost cannot lead, and leaves the ISR. Source: KIP-858.
+A replica that turns up in a directory which its broker lost cannot lead, and leaves the ISR. One that turns up in a
+good one, after that where it was is gone, was made anew there. Where others lead it catches up with them. Where nobody
+leads, it is not taken for one that has every acknowledged record, nor for the last known leader: what that one had is
+gone, and only an unclean election that somebody asks for lets it lead with so little. Source: KIP-858.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from server.metadata import settings
@@ -14,7 +18,8 @@ from server.metadata.delta import applied
 from server.metadata.image import Image
 from server.metadata.records import PartitionChangeRecord, Record
 from server.model.errors import ErrorCode, Rejected
-from server.model.ids import DirectoryId, NodeId, TopicId
+from server.model.features import ELR_VERSION
+from server.model.ids import NO_LEADER, DirectoryId, NodeId, TopicId
 from server.wire.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsRequest,
     AssignReplicasToDirsResponse,
@@ -30,7 +35,8 @@ def assign(
     """Note the directories of replicas; each row succeeds or fails alone.
 
     Raises Rejected: BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH.
-    Row errors: NOT_LEADER_OR_FOLLOWER (no replica there), UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION.
+    Row errors: INELIGIBLE_REPLICA (see above; where the cluster keeps no eligible leader replicas),
+    NOT_LEADER_OR_FOLLOWER (no replica there), UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION.
     """
     broker_id = NodeId(request.broker_id)
     registered(image, broker_id, request.broker_epoch)
@@ -69,10 +75,25 @@ def _assigned(
         raise Rejected(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     if partition.directory(broker_id) == directory:
         return ()
+    lost = not elections.is_online(image, partition, broker_id)
     at = partition.replicas.index(broker_id)
     directories = (*partition.directories[:at], DirectoryId(directory), *partition.directories[at + 1 :])
     moved = PartitionChangeRecord(index, topic_id, directories=directories)
+    if lost and partition.leader == NO_LEADER:
+        if broker_id in partition.isr and not image.feature(ELR_VERSION):  # whose last member may not leave it
+            raise Rejected(ErrorCode.INELIGIBLE_REPLICA)
+        moved = replace(
+            moved,
+            isr=_without(partition.isr, broker_id),
+            eligible_leader_replicas=_without(partition.elr, broker_id),
+            last_known_elr=_without(partition.last_known_elr, broker_id),
+        )
     after = applied(image, (moved,)).topics[topic.name].partitions[index]
     if broker_id not in after.isr or elections.is_online(image, after, broker_id):
         return (moved,)
     return (moved, *elections.updates(image, static, [(topic, index, after)], remove=broker_id))
+
+
+def _without(nodes: tuple[NodeId, ...], gone: NodeId) -> tuple[NodeId, ...] | None:
+    """None: unchanged."""
+    return tuple(each for each in nodes if each != gone) if gone in nodes else None

@@ -110,6 +110,8 @@ def test_a_seed_repeats_a_plan_of_several_topics() -> None:
 
 
 def test_too_few_brokers_are_refused() -> None:
+    with pytest.raises(Failure, match="All brokers are currently fenced"):
+        assignment.place([], 1, 1, random.Random(0).randrange)
     with pytest.raises(Failure, match="factor of 2 cannot be reached because only 1 broker"):
         assignment.place(brokers("1:"), 1, 2, random.Random(0).randrange)
 

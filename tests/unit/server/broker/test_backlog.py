@@ -1,12 +1,14 @@
 """Large changes of the metadata are done in turns: what a broker says while they are under way, and when they are."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
-from server.broker.backlog import PARTITIONS_A_TURN
+from server.broker.backlog import PARTITIONS_A_TURN, Backlog
 from server.metadata.records import RemoveTopicRecord
 from server.model.errors import ErrorCode, Rejected
+from tests.sim.doors import SimClock
 from tests.support.data_plane import DataPlane, topic_id
 from tests.unit.server.handlers.worlds import plane, run
 
@@ -69,3 +71,25 @@ def test_closing_ends_it() -> None:
         assert opened(p, "a") == PARTITIONS_A_TURN
 
     run(main)
+
+
+def test_a_partition_that_fails_does_not_keep_the_others_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        done: list[int] = []
+
+        def do(_: UUID, index: int, new: bool) -> None:
+            if index % 7 == 3:
+                raise KeyError(index)
+            done.append(index)
+
+        backlog = Backlog(SimClock(), do, finished.set)
+        for index in range(MANY):
+            backlog.add(UUID(int=1), index, new=True)
+        backlog.work()
+        await finished.wait()
+        assert done == [each for each in range(MANY) if each % 7 != 3]
+
+    finished = asyncio.Event()
+    run(main)
+    told = [each for each in caplog.messages if "does not do what the metadata says" in each]
+    assert len(told) == len(range(3, MANY, 7))

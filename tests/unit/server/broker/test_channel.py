@@ -6,10 +6,12 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from server.broker.channel import BROKER_HEARTBEAT, ENVELOPE, Channel
 from server.broker.context import Client, Context
 from server.broker.controller import ActiveController
-from server.model.errors import ErrorCode
+from server.model.errors import ErrorCode, Rejected
 from server.model.ids import NodeId
 from server.net.answers import Service
 from server.net.limits import Limits
@@ -39,7 +41,7 @@ class World:
     """A broker's channel at "a", and at "b" a controller that takes `create_s` for what is handed on to it."""
 
     def __init__(self, create_s: float) -> None:
-        self.create_s, self.asked = create_s, 0
+        self.create_s, self.beat_s, self.asked = create_s, 0.0, 0
         self.net = MemoryNetwork(Random(0))
         leader = SimpleNamespace(active=False, leader_peer=Peer(NodeId(1), "b", 1))
         self.channel = Channel(cast(ActiveController, leader), {}, _nobody, self.net.host("a"), SimClock(), NodeId(0))
@@ -57,11 +59,13 @@ class World:
         if header.api_key == ENVELOPE:
             return self._create(header)
         keys = [ApiVersion(API_VERSIONS, 0, 4), ApiVersion(ENVELOPE, 0, 0), ApiVersion(BROKER_HEARTBEAT, 0, 1)]
-        answers: dict[int, Callable[[], Any]] = {
-            API_VERSIONS: lambda: ApiVersionsResponse(0, keys),
-            BROKER_HEARTBEAT: BrokerHeartbeatResponse,
-        }
-        return self._frame(header, answers[header.api_key]())
+        if header.api_key == BROKER_HEARTBEAT:
+            return self._beat(header)
+        return self._frame(header, ApiVersionsResponse(0, keys))
+
+    async def _beat(self, header: Any) -> list[Any]:
+        await asyncio.sleep(self.beat_s)
+        return self._frame(header, BrokerHeartbeatResponse())
 
     async def _create(self, header: Any) -> list[Any]:
         self.asked += 1
@@ -125,5 +129,18 @@ def test_a_request_does_not_wait_behind_another_one() -> None:
         started = asyncio.get_running_loop().time()
         await asyncio.gather(*(world.create(timeout_ms=1000) for _ in range(4)))
         assert asyncio.get_running_loop().time() - started < 21
+
+    run(world, main)
+
+
+def test_a_controller_that_was_found_may_take_longer_than_one_is_looked_for() -> None:
+    world = World(create_s=0)
+    world.beat_s = 4
+
+    async def main() -> None:
+        beat = BrokerHeartbeatRequest()
+        await world.channel.request(BROKER_HEARTBEAT, beat, timeout_ms=1000, answer_ms=10_000)
+        with pytest.raises(Rejected):
+            await world.channel.request(BROKER_HEARTBEAT, beat, timeout_ms=1000)
 
     run(world, main)
