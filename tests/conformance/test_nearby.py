@@ -40,7 +40,7 @@ class Reader:
         self._told = json.loads(told)
 
     def has_read(self, values: list[bytes]) -> bool:
-        self.values += [each.value() for each in self._consumer.consume(500, 0.1) if each.error() is None]
+        self.values += [each.value() or b"" for each in self._consumer.consume(500, 0.1) if each.error() is None]
         return self.values == values
 
     def fetches_from(self, broker: int, leader: int) -> bool:
