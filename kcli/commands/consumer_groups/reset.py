@@ -65,7 +65,7 @@ class Scenario:
         if given["to_datetime"] is not None:
             self._time = plan.datetime_ms(given["to_datetime"])
         elif given["by_duration"] is not None:
-            self._time = max(0, int(time.time() * 1000) - plan.duration_ms(given["by_duration"]))
+            self._time = max(0, time.time_ns() // 1_000_000 - plan.duration_ms(given["by_duration"]))
         self._plans: dict[str, plan.Plan] | None = None
 
     def file(self, groups: Sequence[str]) -> dict[str, plan.Plan] | None:
