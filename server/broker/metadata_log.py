@@ -66,11 +66,7 @@ def open_quorum(
     """peers: makes the way to other nodes.
 
     Raises Rejected, OSError: the log cannot be opened; Torn, ValueError: a file beside it cannot be read."""
-    folder = f"{logs.metadata_dir.path}/{METADATA_FOLDER}"
-    before = _log_bytes(disk, folder)
-    log = logs.open_metadata_log(_settings(config))
-    if _log_bytes(disk, folder) < before:
-        _tell_of_cut(log, before - _log_bytes(disk, folder))
+    log = _opened_log(config, logs, disk)
     snapshots = Snapshots(disk, log.path)
     snapshots.clear_unfinished()
     ids = _agreeing(log, snapshots.ids(), clock)
@@ -114,6 +110,16 @@ def open_quorum(
         _bootstrap(disk, logs.metadata_dir.path),
         str(config.number("min.insync.replicas")),
     )
+
+
+def _opened_log(config: NodeConfig, logs: LogDirs, disk: Disk) -> Log:
+    """Raises Rejected, OSError."""
+    folder = f"{logs.metadata_dir.path}/{METADATA_FOLDER}"
+    before = _log_bytes(disk, folder)
+    log = logs.open_metadata_log(_settings(config))
+    if _log_bytes(disk, folder) < before:
+        _tell_of_cut(log, before - _log_bytes(disk, folder))
+    return log
 
 
 def _log_bytes(disk: Disk, folder: str) -> int:
