@@ -63,6 +63,7 @@ def test_a_group_outlives_its_coordinator(tmp_path: Path) -> None:
 
             until(committed, WAIT_S, "the committed offsets")
             for each in (a, b):
-                each.consumer.commit(asynchronous=False)
+                again = [confluent_kafka.TopicPartition(topic, index, 100) for index in each.partitions]
+                each.consumer.commit(offsets=again, asynchronous=False)
             assert [a.partitions, b.partitions] == owned
             assert changes == []
