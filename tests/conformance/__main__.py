@@ -14,11 +14,7 @@ from time import monotonic
 
 from confluent_kafka import KafkaException
 
-<<<<<<< HEAD
-from tests.conformance import checks, failover, groups, mixed_steps, moving, recording
-=======
-from tests.conformance import checks, failover, mixed_steps, moving, recording, walking
->>>>>>> main
+from tests.conformance import checks, failover, groups, mixed_steps, moving, recording, walking
 from tests.conformance.checks import Bench
 from tests.support.broker import Broker
 from tests.support.kafka import KafkaBroker, Unavailable
