@@ -23,6 +23,7 @@ COMMANDS = {
     "groups": "List the groups of a cluster.",
     "consumer-groups": "List, describe, reset, copy, delete consumer groups.",
     "reassign-partitions": "Move partitions to other brokers or directories (short: reassign).",
+    "lag": "Tell how far consumer groups are behind, in records and in time.",
     "leader-election": "Elect leaders: the preferred ones, or any that is left.",
     "storage": "Format the folders of a server, or tell what they hold.",
     "server-start": "Start a server in the foreground, or with -daemon behind.",
