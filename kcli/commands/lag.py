@@ -72,6 +72,8 @@ def command(
     partitions: bool,
 ) -> Report:
     """Tell how far consumer groups are behind, in records and in time."""
+    if watch and not interval:
+        raise Usage("Option interval has to be more than 0 if watch is used")
     show = render.partitions if partitions else render.groups
     before = _look(admin, group, topic)[1] if interval else None
     for turn in itertools.count(1):
