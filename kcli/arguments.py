@@ -26,6 +26,7 @@ from kcli.manners import Given
 
 Body = Callable[..., Any]
 FILE_PREFIX = "@"
+KINDS: dict[object, str] = {manners.INT: "Integer", manners.LONG: "Long", None: "Integer"}
 OLD_CONFIG = (
     "Option --config has been deprecated and will be removed in a future version. Use --command-config instead."
 )
@@ -61,7 +62,8 @@ class _Words(manners.Manners):
         value = given.values(manners.long_name(option))[-1]
         if isinstance(option.type, click.Choice):
             return super()._unreadable(error, given)
-        told = f"could not convert '{value}' to Integer (For input string: \"{value}\")"
+        kind = KINDS.get(getattr(option.type, "func", None), "Double")
+        told = f"could not convert '{value}' to {kind} (For input string: \"{value}\")"
         return Usage(f"argument {_spelled(option)}: {told}")
 
 

@@ -16,6 +16,8 @@ COMMANDS = {
     "topics": "List, describe, create, alter, delete topics.",
     "console-producer": "Write lines of standard input to a topic.",
     "console-consumer": "Print the records of a topic.",
+    "producer-perf-test": "Write records as fast as they go, and measure it.",
+    "consumer-perf-test": "Read records as fast as they come, and measure it.",
     "get-offsets": "Tell the offset of each partition: its end, its start, or at a time.",
     "delete-records": "Delete the records of partitions before an offset.",
     "groups": "List the groups of a cluster.",
@@ -35,9 +37,9 @@ ALIASES = {"reassign": "reassign-partitions"}
 # Tools of Kafka that this version has not got: named so that a user learns more than "no such command".
 NOT_BUILT = frozenset(
     {
-        "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups", "consumer-perf-test",
+        "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups",
         "delegation-tokens", "dump-log", "e2e-latency", "features",
-        "log-dirs", "producer-perf-test", "replica-verification",
+        "log-dirs", "replica-verification",
         "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",
         "streams-groups", "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer",
     }

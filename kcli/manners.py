@@ -296,7 +296,8 @@ def take(option: click.Option, token: str, rest: list[str], given: Given) -> str
         negative = [spelling for spelling in option.secondary_opts if spelling.lstrip("-") == token.lstrip("-")]
         return negative[0] if negative else f"--{name}"
     if isinstance(option, OptionalValue) and not equals:
-        value = rest.pop(0) if rest and not rest[0].startswith("-") else option.bare
+        follows = rest and (not rest[0].startswith("-") or rest[0][1:].isdigit())  # a negative number is a value
+        value = rest.pop(0) if follows else option.bare
     elif not equals:
         if not rest:
             raise Usage(f"Option {name} requires an argument")

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from kcli import client, contexts, properties
-from kcli.errors import FAILED, Failure
+from kcli.errors import FAILED, SUCCESS, Failure
 from kcli.manners import INT, LONG, Given, Manners, OptionalValue, Parted, Tool, Tools, long_name
 from kcli.properties import Connection
 from kcli.report import Report
@@ -117,7 +117,7 @@ def output(body: Callable[..., Report]) -> Body:
             click.echo(_serialized(report.data, output), nl=False)
         for failure in report.failures:
             click.echo(failure, err=True)
-        return FAILED if report.failures or report.failed else report.exit_code
+        return report.exit_code or (FAILED if report.failures or report.failed else SUCCESS)
 
     choice = click.Choice(["text", "json", "yaml"])
     return click.option("--output", type=choice, default="text", help="text is what Kafka prints. Default: text.")(

@@ -14,4 +14,4 @@ class Report(NamedTuple):
     data: object
     failures: tuple[str, ...] = ()
     failed: bool = False
-    exit_code: int = 0
+    exit_code: int = 0  # what to end with in any case, if it is not 0: a signal has come

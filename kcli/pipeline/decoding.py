@@ -16,7 +16,7 @@ from kcli.errors import Failure
 from kcli.pipeline import compression
 from kcli.pipeline.checksum import crc32c
 from kcli.pipeline.encoding import HEADER_SIZE, Batch
-from kcli.pipeline.wire import zigzag
+from kcli.pipeline.wire import Buffer, zigzag
 
 T = TypeVar("T")
 _HEADER = struct.Struct(">qiibIhiqqqhii").unpack_from
@@ -93,9 +93,9 @@ class Block:
         """Check format and CRC. Raises Corrupt."""
         head = self.head
         if head.magic != MAGIC:
-            raise Corrupt(f"{self._named} has format version {head.magic}; kcli reads version 2 (Kafka 0.11 and later)")
+            raise Corrupt(f"{self.named} has format version {head.magic}; kcli reads version 2 (Kafka 0.11 and later)")
         if crc32c(self._batch[CRC_FROM:]) != head.crc:
-            raise Corrupt(f"{self._named} is corrupt: its CRC does not match its bytes")
+            raise Corrupt(f"{self.named} is corrupt: its CRC does not match its bytes")
 
     def values(self) -> list[bytes | None]:
         """The values from `start` up to `end`."""
@@ -104,6 +104,13 @@ class Block:
             return [record.value for record in self.records()]
         found = self._read(_values)
         return found[max(self.start - head.base_offset, 0) : max(self.end - head.base_offset, 0)]
+
+    def plain(self) -> Buffer:
+        """All the records of the batch as bytes, decompressed. Raises Corrupt."""
+        try:
+            return compression.plain(self.head.attributes & CODEC, self._batch[HEADER_SIZE:])
+        except Failure as failure:
+            raise Corrupt(f"{self.named}: {failure.message}") from failure
 
     def records(self) -> list[Record]:
         """The records from `start` up to `end`."""
@@ -120,12 +127,12 @@ class Block:
         except Corrupt:
             raise
         except Failure as failure:
-            raise Corrupt(f"{self._named}: {failure.message}") from failure
+            raise Corrupt(f"{self.named}: {failure.message}") from failure
         except (IndexError, UnicodeDecodeError) as error:
-            raise Corrupt(f"{self._named} has a record that cannot be read") from error
+            raise Corrupt(f"{self.named} has a record that cannot be read") from error
 
     @property
-    def _named(self) -> str:
+    def named(self) -> str:
         return f"The batch at offset {self.head.base_offset} of {self.topic}-{self.partition}"
 
 
@@ -142,7 +149,7 @@ def _values(data: bytes, head: Head) -> list[bytes | None]:
     at, end = 0, len(data)
     while at < end:
         first = at
-        at, stop = _length(data, at)
+        at, stop = length(data, at)
         at += 1  # attributes
         mark = at
         while data[at] & 0x80:  # timestamp delta
@@ -161,14 +168,14 @@ def _values(data: bytes, head: Head) -> list[bytes | None]:
             size, at = _rest(data, at, size & 0x7F)
         if size & 1:
             found.append(None)
-            _headers_end(data, at, stop, end)
+            headers_end(data, at, stop, end)
             at = stop
             continue
         size >>= 1
         found.append(data[at : at + size])
         at += size
         if data[at] or at + 1 != stop or stop > end:
-            _headers_end(data, at, stop, end)
+            headers_end(data, at, stop, end)
             at = stop
             continue
         at = stop
@@ -185,7 +192,7 @@ def _run(
     data: bytes, at: int, stride: int, size: int, delta_size: int, offset_size: int, found: list[bytes | None]
 ) -> int:
     """Take the records that follow at the same stride; return where they end."""
-    pattern, unpack = _shape(stride, size, delta_size, offset_size)
+    pattern, unpack = shape(stride, size, delta_size, offset_size)
     match: re.Match[bytes] | None = pattern.match(data, at)
     if not match:
         return at
@@ -195,7 +202,7 @@ def _run(
 
 
 @lru_cache(maxsize=4096)
-def _shape(
+def shape(
     stride: int, size: int, delta_size: int, offset_size: int
 ) -> tuple[re.Pattern[bytes], Callable[[bytes], Iterator[tuple[bytes]]]]:
     """An expression for a run of records without key and headers, and what takes their values."""
@@ -215,14 +222,14 @@ def _records(data: bytes, head: Head) -> list[Record]:
     at, end = 0, len(data)
     append_time = head.max_ms if head.append_time else None
     while at < end:
-        at, stop = _length(data, at)
+        at, stop = length(data, at)
         if stop > end:
             raise Corrupt("A record is longer than its batch")
-        delta_ms, at = _number(data, at + 1)
-        delta, at = _number(data, at)
+        delta_ms, at = number(data, at + 1)
+        delta, at = number(data, at)
         key, at = _bytes(data, at)
         value, at = _bytes(data, at)
-        count, at = _number(data, at)
+        count, at = number(data, at)
         headers = []
         for _ in range(count):
             name, at = _bytes(data, at)
@@ -237,7 +244,7 @@ def _records(data: bytes, head: Head) -> list[Record]:
     return found
 
 
-def _length(data: bytes, at: int) -> tuple[int, int]:
+def length(data: Buffer, at: int) -> tuple[int, int]:
     """Read a record's length: where its body begins and ends."""
     size = data[at]
     at += 1
@@ -248,7 +255,7 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
     return at, at + (size >> 1)
 
 
-def _rest(data: bytes, at: int, value: int) -> tuple[int, int]:
+def _rest(data: Buffer, at: int, value: int) -> tuple[int, int]:
     """Read the second and further bytes of a varint."""
     shift = 7
     while shift < 70:
@@ -261,7 +268,8 @@ def _rest(data: bytes, at: int, value: int) -> tuple[int, int]:
     raise Corrupt("A record has a number that does not end")
 
 
-def _number(data: bytes, at: int) -> tuple[int, int]:
+def number(data: Buffer, at: int) -> tuple[int, int]:
+    """Read a signed number, and where it ends."""
     value = data[at]
     at += 1
     if value & 0x80:
@@ -270,20 +278,20 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
-    size, at = _number(data, at)
+    size, at = number(data, at)
     if size < 0:
         return None, at
     return data[at : at + size], at + size
 
 
-def _skip(data: bytes, at: int) -> int:
-    size, at = _number(data, at)
+def _skip(data: Buffer, at: int) -> int:
+    size, at = number(data, at)
     return at + max(size, 0)
 
 
-def _headers_end(data: bytes, at: int, stop: int, end: int) -> None:
+def headers_end(data: Buffer, at: int, stop: int, end: int) -> None:
     """Check that headers fill what is left of a record. Raises Corrupt."""
-    count, at = _number(data, at)
+    count, at = number(data, at)
     for _ in range(count):
         at = _skip(data, _skip(data, at))
     if at != stop or stop > end:

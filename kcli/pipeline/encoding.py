@@ -24,6 +24,14 @@ _FRONT = struct.Struct(">qiibI").pack  # base offset, length, leader epoch, magi
 _COVERED = struct.Struct(">hiqqqhii").pack  # from the attributes on: what the CRC covers
 
 
+class Marked(NamedTuple):
+    """So many records of a batch were handed over under one mark, behind the first `skipped` ones of it."""
+
+    mark: object
+    skipped: int
+    count: int  # type: ignore[assignment]  # a field, where tuples have a method
+
+
 class Batch(NamedTuple):
     """A batch whose records are settled. Who sends it, and as what, comes with `pieces`."""
 
@@ -32,6 +40,7 @@ class Batch(NamedTuple):
     count: int  # type: ignore[assignment]  # a field, where tuples have a method
     base_ms: int
     max_ms: int
+    marks: "tuple[Marked, ...]" = ()
 
     @property
     def size(self) -> int:
@@ -47,10 +56,11 @@ class Batch(NamedTuple):
 class Open:
     """A batch that still takes records. `size` is what it would have without compression."""
 
-    __slots__ = ("_pieces", "base_ms", "count", "max_ms", "size")
+    __slots__ = ("_pieces", "base_ms", "count", "marks", "max_ms", "size")
 
     def __init__(self, timestamp_ms: int) -> None:
         self._pieces: list[bytes] = []
+        self.marks: list[Marked] = []
         self.size, self.count = HEADER_SIZE, 0
         self.base_ms = self.max_ms = timestamp_ms
 
@@ -64,7 +74,7 @@ class Open:
 
     def close(self, codec: int, level: int | None = None) -> Batch:
         body = compression.compressed(codec, b"".join(self._pieces), level)
-        return Batch(body, codec, self.count, self.base_ms, self.max_ms)
+        return Batch(body, codec, self.count, self.base_ms, self.max_ms, tuple(self.marks))
 
     def _take(self, encoded: bytes, count: int, timestamp_ms: int) -> None:
         self._pieces.append(encoded)
@@ -84,6 +94,17 @@ def record(index: int, delta_ms: int, key: bytes | None, value: bytes | None, he
         parts += [b"\1"] if content is None else [zigzag(len(content)), content]
     body = b"".join(parts)
     return _SIZES[len(body)] + body
+
+
+def part_of(marks: Sequence[Marked], first: int, stop: int) -> list[Marked]:
+    """The marks of the records from index `first` up to `stop` of a batch."""
+    found, at = [], 0
+    for mark, skipped, count in marks:
+        low, high = max(first - at, 0), min(stop - at, count)
+        if low < high:
+            found.append(Marked(mark, skipped + low, high - low))
+        at += count
+    return found
 
 
 def upper_bound(key: bytes | None, value: bytes | None, headers: Headers) -> int:

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from kcli.pipeline import decoding
-from kcli.pipeline.encoding import NO_PRODUCER, Batch, Open
+from kcli.pipeline.encoding import NO_PRODUCER, Batch, Open, part_of
 from kcli.pipeline.settings import ProducerSettings
 
 MAX_SEQUENCE, MAX_EPOCH = 0x7FFFFFFF, 0x7FFF
@@ -242,6 +242,7 @@ class Outbox:
             half = Open(part[0].timestamp_ms)
             for record in part:
                 half.add(record.key, record.value, record.headers, record.timestamp_ms)
+            half.marks = part_of(parcel.batch.marks, skipped, skipped + len(part))
             number = parcel.number
             if number and number != NO_PRODUCER:
                 number = number[0], number[1], (number[2] + skipped) & MAX_SEQUENCE

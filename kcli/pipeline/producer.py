@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from kcli.errors import Failure, Refused, words
 from kcli.pipeline import decoding, encoding, messages, produce
-from kcli.pipeline.encoding import Batch, Headers
+from kcli.pipeline.encoding import Batch, Headers, Marked
 from kcli.pipeline.link import Link
 from kcli.pipeline.network import FOREVER_MS, Network
 from kcli.pipeline.outbox import NETWORK_EXCEPTION, STALE, Outbox, Outcome, Parcel
@@ -87,8 +87,14 @@ class Producer:
         *,
         partition: int | None = None,
         timestamp_ms: int | None = None,
+        mark: object = None,
+        index: int = 0,
     ) -> None:
-        """Take a record. What it waits for is room in the buffer. Raises Failure: unknown topic, no room in time."""
+        """Take a record. What it waits for is room in the buffer. Raises Failure: unknown topic, no room in time.
+
+        mark   comes back with the record's batch, when it is delivered
+        index  of the record among those that have this mark
+        """
         count, available = self._topic(topic)
         size = encoding.upper_bound(key, value, headers)
         if self._refuse_large(topic, partition or 0, size, key, value):
@@ -107,16 +113,18 @@ class Producer:
             self._settle(outbox)
             batch = self._outbox(topic, partition).batch(now, when)
         batch.add(key, value, headers, when)
+        if mark is not None:
+            batch.marks.append(Marked(mark, index, 1))
         if sticky:
             sticky.added(size - encoding.HEADER_SIZE)
 
-    def send_values(self, topic: str, values: Sequence[bytes]) -> None:
+    def send_values(self, topic: str, values: Sequence[bytes], *, mark: object = None) -> None:
         """Take many records that are nothing but values: the fast way."""
         sizes = list(map(len, values))
         largest = max(sizes, default=0)
         if largest + 128 > min(self._settings.max_request, self._settings.buffer_memory):
-            for value in values:
-                self.send(topic, None, value)
+            for index, value in enumerate(values):
+                self.send(topic, None, value, mark=mark, index=index)
             return
         sticky, when, at = self._sticky_of(topic), self._timestamp_ms(), 0
         # No batch of these is older than its delivery time-out, which bounds the difference of their times.
@@ -135,6 +143,8 @@ class Producer:
                     continue
                 stop = at + 1  # larger than a batch: it has one of its own
             batch.add_values(values[at:stop], sizes[at:stop], when)
+            if mark is not None:
+                batch.marks.append(Marked(mark, at, stop - at))
             sticky.added(ends[stop - 1] - before)
             at = stop
             if at < len(values) and batch.size > self._settings.batch_size * FULL:

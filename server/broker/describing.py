@@ -4,13 +4,14 @@ Without an authorizer everybody may do everything, so authorized operations are 
 Source: KIP-430 (authorized operations), KIP-112 and KIP-858 (offline replicas).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from server.metadata.image import Broker, Image, Partition
 from server.model.errors import ErrorCode
 from server.model.ids import LOST_DIR, NO_LEADER, RESERVED_UUIDS, DirectoryId, NodeId
 
 TOPIC_OPERATIONS = sum(1 << code for code in (3, 4, 5, 6, 7, 8, 10, 11))
+GROUP_OPERATIONS = sum(1 << code for code in (3, 6, 8, 10, 11))
 CLUSTER_OPERATIONS = sum(1 << code for code in (5, 7, 8, 9, 10, 11, 12))
 
 
@@ -26,8 +27,9 @@ def reachable(image: Image, listener: str, *, fenced: bool = False) -> Iterable[
 class View:
     """Partitions as clients of one listener are told of them; what many have in common is found once."""
 
-    def __init__(self, image: Image, listener: str) -> None:
-        self._image, self._listener = image, listener
+    def __init__(self, image: Image, listener: str, doubted: Collection[NodeId] = ()) -> None:
+        """doubted: brokers that have just gone, it seems, although the metadata does not say so yet."""
+        self._image, self._listener, self._doubted = image, listener, doubted
         self._leaders: dict[NodeId, tuple[ErrorCode, NodeId]] = {}
         self._offline: dict[tuple[tuple[NodeId, ...], tuple[DirectoryId, ...]], list[NodeId]] = {}
 
@@ -40,7 +42,7 @@ class View:
 
     def _leader(self, node: NodeId) -> tuple[ErrorCode, NodeId]:
         leader = self._image.brokers.get(node)
-        if leader is None or leader.fenced:
+        if leader is None or leader.fenced or node in self._doubted:
             return ErrorCode.LEADER_NOT_AVAILABLE, NO_LEADER
         if leader.end_point(self._listener) is None:
             return ErrorCode.LISTENER_NOT_FOUND, NO_LEADER

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 FETCH, LIST_OFFSETS = 1, 2
 LATEST, EARLIEST = -1, -2
 FIRST_BACKOFF_MS = 20
+DOUBT_MS = 2_000  # how long a leader whose connection broke is not named to clients; it may just be restarting
 Address = tuple[str, int]
 
 
@@ -117,6 +118,10 @@ class Fetchers:
             self.drop(partition)
         return left
 
+    def doubted(self) -> frozenset[NodeId]:
+        """Leaders whose connection has just broken, and is not back."""
+        return frozenset(leader for leader, fetcher in self._fetchers.items() if fetcher.doubts)
+
     def close(self) -> None:
         for fetcher in self._fetchers.values():
             fetcher.close()
@@ -174,6 +179,7 @@ class Fetcher:
         self._waits: dict[Key, asyncio.TimerHandle] = {}
         self._work = asyncio.Event()
         self._closed = False
+        self._answered_ms: int | None = None  # when the leader last answered; None: not since this node follows it
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def follow(self, partition: Partition) -> None:
@@ -187,6 +193,13 @@ class Fetcher:
         self._failures.pop(key, None)
         self._pause(key)
         self.partitions.pop(key, None)
+
+    @property
+    def doubts(self) -> bool:
+        """Whether the connection broke a moment ago. Without one for longer than that, the metadata is right."""
+        if self._peer.connected or self._answered_ms is None:
+            return False
+        return self._clock.now_ms() - self._answered_ms < self._settings.wait_ms + DOUBT_MS
 
     def close(self) -> None:
         self._closed = True
@@ -205,6 +218,7 @@ class Fetcher:
                 continue
             try:
                 response = await self._fetch()
+                self._answered_ms = self._clock.now_ms()
                 failures = 0
                 await self._take(response)
             except (Unreachable, Rejected) as e:

@@ -4,11 +4,13 @@ As with Kafka, there is no topic before there are brokers enough for its replica
 Source: KIP-98, KIP-447; the settings are those that Kafka creates these topics with.
 """
 
+import logging
 from collections.abc import Callable
 
 from server.broker.channel import Channel
 from server.broker.creating import CREATE_TOPICS
 from server.config import NodeConfig
+from server.model.errors import ErrorCode, Rejected
 from server.model.ids import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
 from server.wire.messages.create_topics import (
     CreatableTopic,
@@ -16,6 +18,8 @@ from server.wire.messages.create_topics import (
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def _offsets(config: NodeConfig) -> CreatableTopic:
@@ -62,8 +66,14 @@ def wanted(config: NodeConfig, topic: str) -> CreatableTopic:
     return _WANTED[topic](config)
 
 
-async def create(channel: Channel, config: NodeConfig, topic: str) -> str | None:
-    """Ask the controller for a coordinator's topic; why there is none yet, or None. Raises Rejected(NOT_CONTROLLER)."""
+async def create(channel: Channel, config: NodeConfig, topic: str) -> None:
+    """Ask the controller for a coordinator's topic. Why there is none yet is logged: who asked for it comes again."""
     request = CreateTopicsRequest([wanted(config, topic)])
-    response: CreateTopicsResponse = await channel.request(CREATE_TOPICS, request)
-    return next((row.error_message or str(row.error_code) for row in response.topics if row.error_code), None)
+    try:
+        response: CreateTopicsResponse = await channel.request(CREATE_TOPICS, request)
+    except Rejected as e:
+        logger.info("%s is not created yet: %s", topic, e)
+        return
+    for row in response.topics:
+        if row.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
+            logger.info("%s is not created yet: %s", topic, row.error_message)

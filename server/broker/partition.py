@@ -48,6 +48,7 @@ class Partition:
 
     propose     sends AlterPartition; the answer comes as metadata, through `become`, or to `leader.proposal_refused`
     failed      is told when the log fails; the broker takes the directory offline
+    alive       whether a replica's broker is up; those that are not need not delete what is to be deleted
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Partition:
         *,
         propose: "Callable[[Partition, ProposeIsr], None]",
         failed: "Callable[[Partition, StorageFailed], None]" = lambda partition, error: None,
+        alive: Callable[[NodeId], bool] = lambda node: True,
         hw: int | None = None,
     ) -> None:
         """hw: default what the log's checkpoint says."""
@@ -73,6 +75,7 @@ class Partition:
         self.commits = Commits()
         self.starts = Commits()  # who waits for the log start of all replicas
         self._clock, self._writes, self._propose, self._failed = clock, writes, propose, failed
+        self._alive = alive
         self._hw = min(max(log.hw if hw is None else hw, log.log_start_offset), log.leo)
         self._staged_bytes = self._uncommitted_bytes = 0
         self._touched = False
@@ -155,6 +158,16 @@ class Partition:
         self.leader = self.follower = None
         self.leader_epoch = NO_EPOCH
         self._look_again()
+
+    def goes_on_in(self, log: Log) -> None:
+        """Its log has moved to another directory: this one has all that the former one had, and takes its place."""
+        hw = self.hw
+        assert log.leo >= hw
+        self.log, log.hw = log, hw
+        if self.leader is not None:
+            log.epochs.assign(self.leader.epoch, self.leader.epoch_start)  # it may have no record yet
+        elif self.follower is not None:
+            self.follower = PartitionFollower(self.follower.epoch, log, hw)
 
     def close(self) -> None:
         """Stop serving: the replica is gone, or the node stops. The log is its owner's to close."""
@@ -249,6 +262,8 @@ class Partition:
     def tick(self, now_ms: int) -> None:
         if self.leader is not None:
             self._perform(self.leader.ticked(now_ms))
+            if self.starts:  # a broker may be away since
+                self.starts.committed(self.low_watermark)
 
     def altered(self, isr: frozenset[NodeId], partition_epoch: int) -> None:
         """The controller answered that it committed this ISR; the metadata will say the same."""
@@ -309,9 +324,10 @@ class Partition:
         self.log.hw = hw
         if self.commits:
             self.commits.committed(hw)
+        ended = self.log.producers.committed(hw)  # what waits for the end of a transaction may read it as a whole
         if self.polls:
             for poll in [p for p in self.polls if not p.follows]:
-                poll.grew(size)
+                poll.changed() if ended else poll.grew(size)
 
     # reads
 
@@ -324,9 +340,9 @@ class Partition:
 
     @property
     def low_watermark(self) -> int:
-        """The offset that no replica holds anything below, as far as the leader knows."""
+        """The offset that no replica on a live broker holds anything below, as far as the leader knows."""
         followers = {} if self.leader is None else self.leader.log_starts
-        return min([self.log.log_start_offset, *followers.values()])
+        return min([self.log.log_start_offset, *(start for node, start in followers.items() if self._alive(node))])
 
     def delete_records(self, offset: int) -> int:
         """Move the log start to `offset`, or to HW for -1; the offset that the low watermark must come to.

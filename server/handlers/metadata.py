@@ -54,7 +54,8 @@ def _response(
 ) -> MetadataResponse:
     image = broker.image
     operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NO_OPERATIONS
-    view = View(image, ctx.listener)
+    # Who has just seen a leader die asks at once, and would go on with it for a second if it were named again.
+    view = View(image, ctx.listener, broker.fetchers.doubted())
     if wanted is None:
         topics = [_topic(view, ctx, topic, operations) for topic in image.topics.values()]
     else:

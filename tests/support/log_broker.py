@@ -15,6 +15,7 @@ one for each Produce request, in order; each says what happens to it:
 import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -72,6 +73,7 @@ class LogCluster:
         self.aborted: dict[tuple[str, int], tuple[Any, ...]] = {}
         self.troubles = list(troubles)
         self.produce_requests = 0
+        self._producer_ids = count(7)
         self.fetch_error: dict[tuple[str, int], list[int]] = {}
         self._max_message_bytes, self._auto_create = max_message_bytes, auto_create
         self.nodes = [ScriptedBroker(self._answers(node), versions) for node in range(nodes)]
@@ -113,7 +115,9 @@ class LogCluster:
             "Produce": lambda request: self._produce(node, request),
             "Fetch": lambda request: self._fetch(node, request),
             "ListOffsets": lambda request: self._list_offsets(node, request),
-            "InitProducerId": lambda request: InitProducerIdResponse(producer_id=7, producer_epoch=0),
+            "InitProducerId": lambda request: InitProducerIdResponse(
+                producer_id=next(self._producer_ids), producer_epoch=0
+            ),
         }
 
         def locked(handler: Any) -> Any:

@@ -44,6 +44,14 @@ EXCEPTION = re.compile(
 )
 # Salts that were drawn, and what follows from them; those that were given are short.
 SCRAM = re.compile(r"salt=\[(?:-?\d+, ){9,}-?\d+\], storedKey=\[[^]]*\], serverKey=\[[^]]*\]")
+# What performance tools measure; what they count stays.
+RATES = r"[\d.]+ records/sec \([\d.]+ MB/sec\), "
+LATENCIES = r"[\d.]+ ms avg latency, [\d.]+ ms max latency, \d+ ms 50th, \d+ ms 95th, \d+ ms 99th, \d+ ms 99\.9th"
+PRODUCED = re.compile(rf"(?:{RATES})?{LATENCIES}")
+MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}"
+CONSUMED = re.compile(rf"^{MOMENT}, {MOMENT}, ([\d.]+), [\d.]+, (\d+), .*", re.MULTILINE)
+METRICS = re.compile(r"^Metric Name .*", re.MULTILINE | re.DOTALL)
+USAGE = re.compile(r"^usage: kafka-producer-perf-test\n(?: .*\n)+", re.MULTILINE)
 JAVA_NOTICE = "The consumer rebalance protocol (KIP-848)"
 
 
@@ -147,6 +155,8 @@ class Place:
         text = re.sub(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]", "[<date>]", text)
         text = re.sub(r"((?:Create|LogAppend)Time:)\d{13}", r"\1<ms>", text)
         text = re.sub(r"^((?:HighWatermark|LeaderEpoch):\s+)\d+", r"\1<n>", text, flags=re.MULTILINE)
+        text = CONSUMED.sub(r"<moment>, <moment>, \1, <rate>, \2, <rates>", PRODUCED.sub("<rates>", text))
+        text = USAGE.sub("<usage>\n", METRICS.sub("<metrics>\n", text))
         text = SCRAM.sub("<salt and keys>", text)
         text = REPLICA.sub(r"\1<n>\t\2<ms>\t<ms>\t", text)
         text = UUID.sub(lambda m: m[0] if m[2] in KEPT_UUIDS else f"{m[1]}<uuid>", text)

@@ -132,7 +132,7 @@ def test_errors_of_list_offsets() -> None:
         assert (await find(p, -1, current_leader_epoch=2))[0] == ErrorCode.FENCED_LEADER_EPOCH
         assert (await find(p, -1, current_leader_epoch=4))[0] == ErrorCode.UNKNOWN_LEADER_EPOCH
         assert (await find(p, -3, 6))[0] == ErrorCode.UNSUPPORTED_VERSION
-        assert (await find(p, -7))[0] == ErrorCode.INVALID_REQUEST
+        assert (await find(p, -7))[0] == ErrorCode.UNSUPPORTED_VERSION
         response = await p.ask(ListOffsetsRequest(-1, topics=[ListOffsetsTopic("b", [ListOffsetsPartition(0)])]), 11)
         assert response.topics[0].partitions[0].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
