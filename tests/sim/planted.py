@@ -13,7 +13,7 @@ class Mutant(NamedTuple):
     seed: int = 0  # that caught it last: tried first
 
 
-PRODUCE, FETCH, OFFSETS = "server/handlers/produce.py", "server/broker/fetching.py", "server/handlers/list_offsets.py"
+PRODUCE, FETCH, OFFSETS = "server/broker/produced.py", "server/broker/fetching.py", "server/handlers/list_offsets.py"
 LEADER, FOLLOWER = "server/replication/leader.py", "server/replication/follower.py"
 PARTITION, QUORUM, CONTROLLER = "server/broker/partition.py", "server/broker/quorum.py", "server/broker/controller.py"
 LOG, FOLDER, PRODUCERS = "server/log/log.py", "server/log/folder.py", "server/log/producers.py"
