@@ -25,6 +25,8 @@ from kcli.pipeline.wire import INIT_PRODUCER_ID, NO_ID, PRODUCE, Reader
 INVALID_TOPIC, TOPIC_AUTHORIZATION_FAILED = 17, 29
 COORDINATOR_ERRORS = frozenset({7, 13, 14, 15, 16, 51})  # another broker, or a later moment, may give a producer id
 FULL = 7 / 8
+SELDOM = 64  # settled batches between two looks at the network that nothing calls for
+EXPIRE_MS = 50.0  # how exactly the delivery time-out is kept
 PATIENCE_MS = 1_000  # how long an unknown topic is waited for without a word
 PARTLY_INVALID = "Failed to append record because it was part of a batch which had one more more invalid records"
 
@@ -63,6 +65,8 @@ class Producer:
         self._available: dict[str, tuple[float, int, list[int]]] = {}
         self._in_flight: dict[int, int] = {}
         self._flushing = False
+        self._settled = 0
+        self._expire_ms = 0.0
         self._identity: messages.ProducerId | None = None
         self._asking_id = False
         self._next_id_ms = 0.0
@@ -152,8 +156,13 @@ class Producer:
                 sticky.leave()
 
     def _settle(self, outbox: Outbox) -> None:
-        """Close a full batch, send what can be sent, and wait while the buffer is full."""
+        """Close a full batch, send it if it may go, and wait while the buffer is full."""
         outbox.close()
+        self._settled += 1
+        self._pump((outbox,))
+        self._network.flush()
+        if self._settled % SELDOM and outbox.idle(self._network.now_ms()):
+            return  # it has gone: what comes back is looked at when the next one cannot go, and now and then
         self.poll(0)
         deadline = self._network.now_ms() + self._settings.max_block_ms
         while sum(outbox.held for outbox in self._active) > self._settings.buffer_memory:
@@ -232,12 +241,16 @@ class Producer:
             self._network.flush()
             if not self._network.unsent:
                 return set()
-        now = self._network.now_ms()
-        moments = [moment for outbox in self._active for moment in outbox.moments()]
-        moments.append(self._next_id_ms)
-        later = [moment - now for moment in moments if moment > now]
-        ready = self._network.poll(max(0.0, min([timeout_ms, *later])))
-        self._expire()
+        waits = timeout_ms > 0
+        if waits:
+            now = self._network.now_ms()
+            moments = [moment for outbox in self._active for moment in outbox.moments()]
+            moments.append(self._next_id_ms)
+            later = [moment - now for moment in moments if moment > now]
+            timeout_ms = max(0.0, min([timeout_ms, *later]))
+        ready = self._network.poll(timeout_ms)
+        if waits or self._network.now_ms() >= self._expire_ms:  # not at each of thousands of looks a second
+            self._expire()
         return ready
 
     def flush(self) -> None:
@@ -251,6 +264,7 @@ class Producer:
 
     def _expire(self) -> None:
         now = self._network.now_ms()
+        self._expire_ms = now + EXPIRE_MS
         for outbox in list(self._active):
             for parcel in outbox.expire(now):
                 waited = round(now - parcel.created_ms)
@@ -263,8 +277,8 @@ class Producer:
             if outbox.empty:
                 self._active.pop(outbox, None)
 
-    def _pump(self) -> None:
-        """Hand every link what it may take now."""
+    def _pump(self, among: Sequence[Outbox] = ()) -> None:
+        """Hand every link what it may take now: of these outboxes, or of all."""
         if self._settings.idempotence and self._identity is None and self._active:
             self._ask_id()
         now, topology = self._network.now_ms(), self._network.topology
@@ -272,7 +286,9 @@ class Producer:
         while moved:
             requests: dict[int, list[tuple[Outbox, Parcel]]] = {}
             sizes: dict[int, int] = {}
-            for outbox in list(self._active):
+            for outbox in among or list(self._active):
+                if outbox.idle(now, flush=self._flushing):
+                    continue
                 leader = topology.leader(outbox.topic, outbox.partition)
                 if leader is None:
                     self._network.refresh()
@@ -308,6 +324,9 @@ class Producer:
     def _request(self, node: int, rows: list[tuple[Outbox, Parcel]], now: float) -> None:
         link = self._network.link(node)
         assert link, "it was there when the batches were taken"
+        if len(rows) == 1 and self._settings.acks:
+            self._request_one(node, link, *rows[0], now)
+            return
         payload: dict[Topic, list[tuple[int, produce.Batch]]] = {}
         for outbox, parcel in rows:
             topic = self._network.topology.topics[outbox.topic].topic
@@ -330,6 +349,28 @@ class Producer:
             self._pump()
 
         link.request(PRODUCE, version, body, now + self._settings.request_timeout_ms, answered)
+
+    def _request_one(self, node: int, link: Link, outbox: Outbox, parcel: Parcel, now: float) -> None:
+        """The same for one batch, without what several take."""
+        topic, index = self._network.topology.topics[outbox.topic].topic, outbox.partition
+        assert parcel.number, "a batch is numbered when it is taken"
+        version = link.version(PRODUCE)
+        if topic.id == NO_ID:
+            version = min(version, produce.BY_ID - 1)
+        limit, pieces = self._settings.request_timeout_ms, parcel.batch.pieces(parcel.number)
+        body = produce.single(version, self._settings.acks, limit, topic, index, pieces)
+        self._in_flight[node] = self._in_flight.get(node, 0) + 1
+
+        def answered(answer: Reader | None) -> None:
+            self._in_flight[node] -= 1
+            if answer and produce.succeeded(answer, version, topic, index):
+                told = {(outbox.topic, index): _SENT}
+            else:
+                told = produce.response(answer, version, {topic.id: topic.name}) if answer else {}
+            self._answered([(outbox, parcel)], told)
+            self._pump()
+
+        link.request(PRODUCE, version, body, now + limit, answered)
 
     def _answered(self, rows: Sequence[tuple[Outbox, Parcel]], told: Mapping[tuple[str, int], Appended]) -> None:
         now = self._network.now_ms()
