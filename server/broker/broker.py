@@ -7,7 +7,8 @@ reconfigures the replicas of this node accordingly. Handlers read `image` and as
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from server.broker import group_coordinator
@@ -19,39 +20,49 @@ from server.broker.controller import ActiveController
 from server.broker.fetcher import Address, Fetchers
 from server.broker.fetcher import Settings as FetchSettings
 from server.broker.isr_changes import IsrChanges
+from server.broker.locations import Locations
 from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, ASSIGN_REPLICAS_TO_DIRS, Members
+from server.broker.nearby import Nearby
 from server.broker.partition import Partition
+from server.broker.peers import Peers
 from server.broker.producer_ids import ProducerIds
 from server.broker.shards import Shards
 from server.broker.throttles import Throttles
 from server.broker.writes import Writes
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
-from server.log.log import StorageFailed
-from server.log.log_dir import LogDir
+from server.log.log import Log, StorageFailed
 from server.metadata.delta import Delta
 from server.metadata.image import Image, Topic
 from server.metadata.image import Partition as Registration
 from server.metadata.loader import difference
 from server.model.errors import ErrorCode, Rejected
-from server.model.features import DIRECTORIES_SINCE
-from server.model.ids import LOST_DIR, OFFSETS_TOPIC, UNASSIGNED_DIR, BrokerEpoch, NodeId, TopicId
+from server.model.ids import OFFSETS_TOPIC, BrokerEpoch, NodeId, TopicId
 from server.model.log_settings import LogSettings
 from server.model.settings.effective import BrokerSettings, log_defaults, overridden
 from server.model.settings.kinds import ResourceType
 from server.net.peer import Peer
 from server.ports import Clock, Network, Rng
-from server.replication.replica_selector import SELECTORS
 from server.replication.sessions import Sessions
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from server.wire.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
 from server.wire.messages.assign_replicas_to_dirs import AssignReplicasToDirsRequest, AssignReplicasToDirsResponse
+
+if TYPE_CHECKING:
+    from server.broker.txn_coordinator import TxnCoordinator
+    from server.broker.txn_verification import Verification
 
 logger = logging.getLogger(__name__)
 
 
 class Broker:
     """One node's broker; on a node that is only a controller, it has no partitions and no log dirs of its own."""
+
+    members: Members  # what this node does as the active controller
+    channel: Channel  # the way to the active controller, wherever it is
+    answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
+    transactions: "TxnCoordinator"
+    verification: "Verification"  # asks the coordinators of transactions
 
     def __init__(
         self,
@@ -66,9 +77,7 @@ class Broker:
         """network: for what is fetched from other brokers; None where there are none."""
         self.config, self.cluster_id, self.logs, self.controller = config, cluster_id, logs, controller
         self.clock, self.rng = clock, rng
-        self.members: Members  # what this node does as the active controller
-        self.channel: Channel  # the way to the active controller, wherever it is
-        self.answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
+        self.on_close: list[Callable[[], None]] = []
         self.kraft_version: Callable[[], int] = lambda: 0
         self.node_id: NodeId = config.node_id
         self.image = Image()
@@ -78,7 +87,6 @@ class Broker:
         self.broker_epoch = BrokerEpoch(-1)
         self.isr_changes = IsrChanges(self.node_id, lambda: self.broker_epoch, self._alter_partition)
         self.throttles = Throttles.of(config)
-        self.assignments = Assignments(self.node_id, lambda: self.broker_epoch, self._assign_directories)
         self.fetchers = Fetchers(
             self.node_id,
             FetchSettings.of(config),
@@ -88,9 +96,22 @@ class Broker:
             self.throttles,
             clock,
         )
+        at_a_time = config.values["num.replica.alter.log.dirs.threads"] or len(logs.dirs)
+        assert isinstance(at_a_time, int)
+        self.locations = Locations(
+            self.node_id,
+            logs,
+            lambda: self.image,
+            Assignments(self.node_id, lambda: self.broker_epoch, self._assign_directories),
+            clock,
+            self.throttles.moves,
+            at_a_time,
+            self.fetchers.assign,
+        )
+        self.moves = self.locations.moves
         self._network = network
-        selector = config.values["replica.selector.class"]
-        self._select = SELECTORS[selector] if isinstance(selector, str) else None
+        self.peers = Peers(network, f"broker-{self.node_id}", self._address_of)
+        self.nearer = Nearby(config, clock, lambda: self.image).replica
         self.partitions: dict[UUID, dict[int, Partition]] = {}
         self.group_settings = group_coordinator.settings(config)
         self.groups = group_coordinator.shards(config, self.group_settings, clock, self._count_partitions)
@@ -151,11 +172,14 @@ class Broker:
     def close(self) -> None:
         """Stop replicating, and serving: what waits is told."""
         self._backlog.close()
+        for close in self.on_close:
+            close()
         for shards in self.coordinators.values():
             shards.close()
+        self.peers.close()
         self.fetchers.close()
+        self.locations.close()
         self.isr_changes.close()
-        self.assignments.close()
         for partition in self.all_partitions():
             partition.close()
 
@@ -181,6 +205,13 @@ class Broker:
                     logger.warning(
                         "%s is now %s: %s. It is kept; remove it when nobody needs it.", log.path, aside, why
                     )
+        for copy in self.logs.futures:
+            topic = self.image.topics.get(copy.topic)
+            partition = None if topic is None else topic.partitions.get(copy.partition)
+            same = topic is not None and copy.topic_id in (None, topic.topic_id)
+            if partition is None or not same or self.node_id not in partition.replicas:
+                with suppress(StorageFailed):  # its directory is offline now, and that was logged
+                    self.logs.futures.discard(copy.topic, copy.partition)
         self._opened = True
         self.publish(difference(Image(), self.image), self.image)
 
@@ -240,41 +271,13 @@ class Broker:
         settings = self.log_settings(topic.name)
         if partition is None:
             partition = self._open(topic, index, registration, settings, new=new)
-        self._compare_directories(topic.topic_id, index, registration, partition)
+        self.locations.compare(topic.topic_id, index, registration, partition)
         if partition is not None:
             max_lag_ms = self.config.number("replica.lag.time.max.ms")
             partition.become(registration, self.node_id, settings.min_insync_replicas, max_lag_ms)
             self.fetchers.assign(partition)
             if topic.name in self.coordinators:
                 self.coordinators[topic.name].assigned(partition)
-
-    def _compare_directories(
-        self, topic_id: UUID, index: int, registration: Registration, partition: Partition | None
-    ) -> None:
-        """Tell the controller where a replica is, unless it knows; one that could not be opened is in no good place."""
-        if not registration.directories or self.image.metadata_version < DIRECTORIES_SINCE:
-            return
-        believed = registration.directory(self.node_id)
-        if partition is None or partition.log.failed:
-            actual = LOST_DIR if believed == UNASSIGNED_DIR else None
-        else:
-            actual = self.logs.dir_of(partition.log).directory_id
-        if actual is None or actual == believed:
-            self.assignments.forget(topic_id, index)
-        else:
-            self.assignments.tell(topic_id, index, actual)
-
-    def directory_failed(self, directory: LogDir) -> None:
-        """The controller hears of the directory, and of the replicas that it does not believe to be in there."""
-        for partition in self.all_partitions():
-            registration = self.image.partition(TopicId(partition.topic_id), partition.index)
-            if registration is None or not registration.directories or self.node_id not in registration.replicas:
-                continue
-            if self.logs.dir_of(partition.log) is directory and registration.directory(self.node_id) in (
-                UNASSIGNED_DIR,
-                LOST_DIR,
-            ):
-                self.assignments.tell(partition.topic_id, partition.index, LOST_DIR)
 
     def _open(
         self, topic: Topic, index: int, registration: Registration, settings: LogSettings, *, new: bool
@@ -283,11 +286,7 @@ class Broker:
         try:
             log = self.logs.get(topic.name, index)
             if log is None:
-                if not new and any(each.offline is not None for each in self.logs.dirs):
-                    # It may be in there: an empty one elsewhere would lose its records, and be one too many later.
-                    raise StorageFailed("its log may be in a directory that is offline")
-                directory = registration.directory(self.node_id)
-                log = self.logs.create_log(topic.name, index, topic.topic_id, settings, directory)
+                log = self._found_or_made(topic, index, registration, settings, new=new)
             elif log.topic_id is None:
                 log.assign_topic_id(topic.topic_id)
         except (Rejected, StorageFailed, OSError) as e:
@@ -307,7 +306,22 @@ class Broker:
             alive=self._alive,
         )
         self.partitions.setdefault(topic.topic_id, {})[index] = partition
+        self.moves.resume(partition)
         return partition
+
+    def _found_or_made(
+        self, topic: Topic, index: int, registration: Registration, settings: LogSettings, *, new: bool
+    ) -> Log:
+        """The log of a replica that has none under its own name. Raises Rejected, StorageFailed, OSError."""
+        directory = registration.directory(self.node_id)
+        if not new and any(each.offline is not None for each in self.logs.dirs):
+            # It may be in there: an empty one elsewhere would lose its records, and be one too many later.
+            raise StorageFailed("its log may be in a directory that is offline")
+        copy = self.logs.futures.get(topic.name, index)
+        if copy is not None and self.logs.dir_of(copy).directory_id == directory:
+            return self.logs.futures.adopt(topic.name, index)
+        wanted = self.moves.preferred(topic.name, index) or directory
+        return self.logs.create_log(topic.name, index, topic.topic_id, settings, wanted)
 
     def _remove(self, topic_id: UUID, index: int) -> None:
         partition = self.partitions[topic_id].pop(index)
@@ -316,7 +330,7 @@ class Broker:
         if partition.topic in self.coordinators:
             self.coordinators[partition.topic].removed(index)
         self.fetchers.drop(partition)
-        self.assignments.forget(topic_id, index)
+        self.locations.drop(partition)
         partition.close()
         if not partition.log.failed:
             self._delete(partition.topic, index)
@@ -358,18 +372,6 @@ class Broker:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""
         known = self.image.brokers.get(node)
         return known is not None and known.active and broker_epoch in (-1, known.epoch)
-
-    def nearer(self, partition: Partition, rack: str, offset: int) -> NodeId | None:
-        """The replica that a consumer in this rack should rather read `offset` from; None: this one will do."""
-        if partition.leader is None or self._select is None:
-            return None
-        readable = partition.leader.readable(offset, self.clock.now_ms())
-        chosen = self._select(rack, self.node_id, readable, self._rack_of)
-        return None if chosen == self.node_id else chosen
-
-    def _rack_of(self, node: NodeId) -> str | None:
-        known = self.image.brokers.get(node)
-        return None if known is None else known.rack
 
     def _address_of(self, node: NodeId) -> Address | None:
         known = self.image.brokers.get(node)

@@ -20,6 +20,7 @@ class Disagreements:
     def __init__(self, me: ReplicaKey) -> None:
         self._me = me
         self._said: dict[str, str] = {}  # subject -> what was said of it last
+        self._seen: dict[NodeId, tuple[ReplicaKey, ...]] = {}  # the last two that fetched under an id, the latest last
 
     def led(self, change: control.LeaderChange, configured: Collection[NodeId]) -> None:
         """A leader says who elected it; `configured` are the voters of controller.quorum.voters."""
@@ -46,6 +47,20 @@ class Disagreements:
             f"was formatted anew, and only observes. Make it a voter with `kcli metadata-quorum remove-controller "
             f"--controller-id {self._me.id} --controller-directory-id {voter}` and then add-controller.",
         )
+
+    def fetched(self, replica: ReplicaKey) -> None:
+        """A node fetches the metadata log from this one. Two that do so in turn under one id are two."""
+        seen = self._seen.get(replica.id, ())
+        if seen and seen[-1] == replica:
+            return
+        if len(seen) > 1 and seen[0] == replica:
+            two = " and ".join(sorted(uuid_text(each.directory_id) for each in seen))
+            self._say(
+                f"twins {replica.id}",
+                f"Two nodes say that they are node {replica.id}, with the directories {two}: as a voter the first of "
+                f"them counts. Stop one of them; if both are needed, format it anew with a node.id of its own.",
+            )
+        self._seen[replica.id] = (*seen[-1:], replica)
 
     def _say(self, subject: str, text: str) -> None:
         if self._said.get(subject) != text:

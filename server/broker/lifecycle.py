@@ -81,13 +81,28 @@ class Lifecycle:
                 await self._register(broker.logs.clean_epoch)
                 break
             except Rejected as e:
-                if e.code not in PASSING or broker.clock.now_ms() >= deadline:
+                if e.code not in PASSING:
                     raise
-                if str(e) != said:  # once, however often it is tried
-                    logger.warning("broker %d is not registered yet: %s", broker.node_id, e)
-                said = str(e)
+                why = self._why_not(e)
+                if broker.clock.now_ms() >= deadline:
+                    raise Rejected(e.code, f"Broker {broker.node_id} could not register in time: {why}") from e
+                if why != said:  # once, however often it is tried
+                    logger.warning("broker %d is not registered yet: %s", broker.node_id, why)
+                said = why
             await asyncio.sleep(RETRY_MS / 1000)
         await self._until(lambda image: image.offset >= self.broker_epoch)
+
+    def _why_not(self, refused: Rejected) -> str:
+        if refused.code != ErrorCode.DUPLICATE_BROKER_REGISTRATION:
+            return str(refused)
+        node_id = self._broker.node_id
+        known = self._broker.image.brokers.get(node_id)
+        places = () if known is None else known.end_points
+        where = "".join(f", at {each.host}:{each.port}" for each in places[:1])
+        return (
+            f"a broker {node_id} is registered{where}, and alive. If that was this node before it died, its session "
+            f"ends within broker.session.timeout.ms; if not, give one of the two a node.id of its own."
+        )
 
     async def _register(self, previous_epoch: int) -> None:
         """previous_epoch: the registration since which nothing can have been lost; -1 for none. Raises Rejected."""

@@ -159,6 +159,16 @@ class Partition:
         self.leader_epoch = NO_EPOCH
         self._look_again()
 
+    def goes_on_in(self, log: Log) -> None:
+        """Its log has moved to another directory: this one has all that the former one had, and takes its place."""
+        hw = self.hw
+        assert log.leo >= hw
+        self.log, log.hw = log, hw
+        if self.leader is not None:
+            log.epochs.assign(self.leader.epoch, self.leader.epoch_start)  # it may have no record yet
+        elif self.follower is not None:
+            self.follower = PartitionFollower(self.follower.epoch, log, hw)
+
     def close(self) -> None:
         """Stop serving: the replica is gone, or the node stops. The log is its owner's to close."""
         self._step_down()
@@ -314,9 +324,10 @@ class Partition:
         self.log.hw = hw
         if self.commits:
             self.commits.committed(hw)
+        ended = self.log.producers.committed(hw)  # what waits for the end of a transaction may read it as a whole
         if self.polls:
             for poll in [p for p in self.polls if not p.follows]:
-                poll.grew(size)
+                poll.changed() if ended else poll.grew(size)
 
     # reads
 

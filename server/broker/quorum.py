@@ -141,6 +141,8 @@ class MetadataQuorum:
         request = requests.of_message(message, self._cluster_id)
         if self._closed:
             raise Rejected(ErrorCode.BROKER_NOT_AVAILABLE)
+        if isinstance(request, rpc.FetchRequest) and self.core.is_leader and request.replica.id >= 0:
+            self._disagreements.fetched(request.replica)
         question = Question(message)
         self._step(events.Asked(question, request))
         return await question.answer

@@ -2,10 +2,11 @@
 
 leader     what it sends to followers that are not in sync
 follower   what it fetches for replicas that are not in sync
+moves      what it copies between its log directories
 
 A replica in sync is never held back, and what it gets does not count: a rate is what a move gets, whatever load there
 is beside it. (Kafka counts it, and a rate below the load lets no move end.)
-Source: KIP-73.
+Source: KIP-73, KIP-113.
 """
 
 from collections.abc import Iterable
@@ -19,20 +20,22 @@ from server.model.settings.topic import TOPIC
 from server.replication.throttle import UNLIMITED, Throttle, Throttled
 
 LEADER_RATE, FOLLOWER_RATE = "leader.replication.throttled.rate", "follower.replication.throttled.rate"
+MOVES_RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
 LEADERS, FOLLOWERS = "leader.replication.throttled.replicas", "follower.replication.throttled.replicas"
 
 
 class Throttles:
-    def __init__(self, node: NodeId, credit_ms: int) -> None:
+    def __init__(self, node: NodeId, credit_ms: int, moves_credit_ms: int) -> None:
         """credit_ms: see `Throttle`."""
         self._node = node
-        self.leader, self.follower = Throttle(credit_ms), Throttle(credit_ms)
+        self.leader, self.follower, self.moves = Throttle(credit_ms), Throttle(credit_ms), Throttle(moves_credit_ms)
         self.leaders, self.followers = Throttled(node), Throttled(node)
 
     @staticmethod
     def of(config: NodeConfig) -> "Throttles":
         """Half a window may be made up for, so that a move of ten windows keeps within a tenth of its rate."""
-        return Throttles(config.node_id, config.number("replication.quota.window.size.seconds") * 1000 // 2)
+        windows = "replication.quota.window.size.seconds", "alter.log.dirs.replication.quota.window.size.seconds"
+        return Throttles(config.node_id, *(config.number(name) * 1000 // 2 for name in windows))
 
     def published(self, image: Image, topics: Iterable[str], now_ms: int) -> None:
         """Take over the rates, and what these topics say, of which some may be gone."""
@@ -40,7 +43,7 @@ class Throttles:
             config = image.config(ResourceType.TOPIC, name)
             self.leaders.set(name, _replicas(config.get(LEADERS)))
             self.followers.set(name, _replicas(config.get(FOLLOWERS)))
-        for throttle, setting in ((self.leader, LEADER_RATE), (self.follower, FOLLOWER_RATE)):
+        for throttle, setting in ((self.leader, LEADER_RATE), (self.follower, FOLLOWER_RATE), (self.moves, MOVES_RATE)):
             throttle.set_rate(self._rate(image, setting), now_ms)
 
     def _rate(self, image: Image, name: str) -> int:

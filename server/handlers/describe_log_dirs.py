@@ -1,7 +1,8 @@
 """DescribeLogDirs (key 35): the log directories of this broker, how full they are, and the size of each log.
 
 A directory that is offline has KAFKA_STORAGE_ERROR and nothing else. The lag of a log is how far it is behind its
-leader's high watermark: 0 for a leader. The metadata log is no partition of this broker, and left out.
+leader's high watermark: 0 for a leader. A copy that is being moved there has a row of its own; its lag is how far it is
+behind the log that it is a copy of. The metadata log is no partition of this broker, and left out.
 
 Errors: KAFKA_STORAGE_ERROR, for a directory.
 Source: KIP-113, KIP-827 (v4), KIP-1066 (v5).
@@ -49,5 +50,5 @@ def _describe(found: DirDescription, wanted: set[tuple[str, int]] | None, is_cor
 def _topics(logs: Iterable[LogSize]) -> list[DescribeLogDirsTopic]:
     rows: dict[str, list[DescribeLogDirsPartition]] = {}
     for log in logs:
-        rows.setdefault(log.topic, []).append(DescribeLogDirsPartition(log.partition, log.size))
+        rows.setdefault(log.topic, []).append(DescribeLogDirsPartition(log.partition, log.size, log.lag, log.is_future))
     return [DescribeLogDirsTopic(name, partitions) for name, partitions in rows.items()]

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from server.log import names
 from server.log.checkpoints import PartitionName
 from server.log.cleaner import Cleaner
+from server.log.futures import Futures
 from server.log.log import Log
 from server.log.log_dir import LogDir
 from server.log.meta_properties import MetaProperties, NotFormatted, UnusableDirectory
@@ -34,9 +35,13 @@ COMPACTION_BYTES = 2 << 20  # to go through at each tick: some 30 ms
 
 
 class LogSize(NamedTuple):
+    """is_future: it is being moved here; lag: how many offsets it is behind the partition's log then."""
+
     topic: str
     partition: int
     size: int
+    is_future: bool = False
+    lag: int = 0
 
 
 class DirDescription(NamedTuple):
@@ -87,6 +92,7 @@ class LogDirs:
         own = [each for each in self.dirs if each.path == metadata_dir]
         self.metadata_dir = own[0] if own else LogDir(self._files, metadata_dir, rng, self._went_offline)
         self._logs: dict[PartitionName, Log] = {}
+        self.futures = Futures(self._logs, self._times)
         self._compaction_bytes = compaction_bytes
         self._cleaner = Cleaner(lambda: self._logs.values(), self.dir_of)
 
@@ -195,6 +201,7 @@ class LogDirs:
                         f"Partition {names.folder(*key)} is in {self._logs[key].path} and in {log.path}."
                     )
                 self._logs[key] = log
+        self.futures.loaded([each for each in self.dirs if each.offline is None])
         self._next_checkpoint_ms = self._clock.now_ms() + self._checkpoint_ms
         self._next_retention_ms = self._clock.now_ms() + self._retention_check_ms
 
@@ -251,7 +258,11 @@ class LogDirs:
         return log
 
     def delete_log(self, topic: str, partition: int) -> None:
-        """Take a log away; its bytes are freed after file.delete.delay.ms. Nothing happens if there is none."""
+        """Take a log away; its bytes are freed after file.delete.delay.ms. Nothing happens if there is none.
+
+        Where it was being moved to, it goes too. Raises StorageFailed.
+        """
+        self.futures.discard(topic, partition)
         log = self._logs.pop((topic, partition), None)
         if log is None:
             return
@@ -301,7 +312,8 @@ class LogDirs:
     def _tick_logs(self, directory: LogDir, now_ms: int, timestamp_ms: int, retain: bool) -> None:
         try:
             for log in directory:
-                log.tick(now_ms, timestamp_ms, log.hw, retain=retain)
+                retains = retain and not self.futures.has(log)  # a copy follows its original
+                log.tick(now_ms, timestamp_ms, log.hw, retain=retains)
                 job = log.sync_job()
                 if job is not None:
                     self._run(job)
@@ -328,10 +340,16 @@ class LogDirs:
         if directory.offline is None:
             try:
                 total, usable = self._files.disk.usage(directory.path)
-                logs = tuple(LogSize(*_name(log), log.size) for log in directory)
+                logs = tuple(self._size(log) for log in directory)
             except OSError as error:
                 directory.fail(error)
         return DirDescription(directory.path, directory.directory_id, directory.offline, total, usable, logs)
+
+    def _size(self, log: Log) -> LogSize:
+        if not self.futures.has(log):
+            return LogSize(*_name(log), log.size)
+        current = self._logs.get(_name(log))
+        return LogSize(*_name(log), log.size, is_future=True, lag=-1 if current is None else current.leo - log.leo)
 
     def close(self, broker_epoch: int = -1) -> None:
         """Close all logs, durably, and mark the stop as clean."""

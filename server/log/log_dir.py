@@ -1,4 +1,7 @@
-"""One log directory: its lock, its identity, its logs and their checkpoints.
+"""One log directory: its lock, its identity, its logs, those that are being moved here, and their checkpoints.
+
+A partition has its log here, or a future one that becomes its log once it has all (`-future` in its folder's name), and
+never both. Checkpoints name either.
 
 When a disk operation fails here, the directory goes offline with all its logs; a node lives on with the others.
 """
@@ -40,6 +43,7 @@ class LogDir:
         self.path = path
         self.meta: MetaProperties | None = None
         self.logs: dict[PartitionName, Log] = {}
+        self.futures: dict[PartitionName, Log] = {}
         self.metadata_log: Log | None = None
         self.offline: str | None = None  # why
         self.clean_epoch = NO_EPOCH  # of the broker that stopped cleanly here before
@@ -58,8 +62,9 @@ class LogDir:
         return self.meta.directory_id if self.meta else None
 
     def __iter__(self) -> Iterator[Log]:
-        """All its logs, the metadata log with them."""
+        """All its logs, future ones and the metadata log with them."""
         yield from list(self.logs.values())
+        yield from list(self.futures.values())
         if self.metadata_log is not None:
             yield self.metadata_log
 
@@ -117,13 +122,13 @@ class LogDir:
                 found = names.parse_folder(name)
                 if found is None or found.topic == METADATA_TOPIC or not self._disk.is_dir(f"{self.path}/{name}"):
                     continue
-                if found.mark == names.FOLDER_DELETED:
+                key, future = (found.topic, found.partition), found.mark == names.FOLDER_FUTURE
+                if found.mark == names.FOLDER_DELETED or (future and key in self.futures):
                     self._found_doomed.append(f"{self.path}/{name}")
-                elif found.mark:
+                elif found.mark and not future:
                     log.warning("Leaving %s/%s alone", self.path, name)
                 else:
-                    key = found.topic, found.partition
-                    self._load_log(name, key, settings_of, marks, clean, now_ms, timestamp_ms)
+                    self._load_log(name, key, future, settings_of, marks, clean, now_ms, timestamp_ms)
                     if not clean:
                         yield  # it may have been read whole
             # A crash in recovery leaves checkpoints that are right; the first append afterwards would not.
@@ -136,6 +141,7 @@ class LogDir:
         self,
         name: str,
         key: PartitionName,
+        future: bool,
         settings_of: Callable[[str], LogSettings],
         marks: Marks,
         clean: bool,
@@ -160,7 +166,7 @@ class LogDir:
             log.error("Cannot open the log in %s/%s: %s", self.path, name, damage)
             return
         opened.hw = min(max(marks.hws.get(key, 0), opened.log_start_offset), opened.leo)
-        self.logs[key] = opened
+        (self.futures if future else self.logs)[key] = opened
 
     def create(
         self,
@@ -169,13 +175,17 @@ class LogDir:
         topic_id: UUID | None,
         now_ms: int,
         timestamp_ms: int,
+        *,
+        future: bool = False,
     ) -> Log:
         """Open a log that is not loaded, made if need be. Raises OSError, Rejected."""
         if key in self._named:
             self.checkpoint()  # an earlier log of this name must not lend it its offsets
+        unique = self._rng.uuid().hex if future else ""
+        name = names.marked_folder(*key, unique, names.FOLDER_FUTURE) if future else names.folder(*key)
         opened = Log.open(
             self._disk,
-            f"{self.path}/{names.folder(*key)}",
+            f"{self.path}/{name}",
             settings,
             recovery_point=0,
             log_start_offset=0,
@@ -190,21 +200,61 @@ class LogDir:
         if key[0] == METADATA_TOPIC:
             self.metadata_log = opened
         else:
-            self.logs[key] = opened
+            (self.futures if future else self.logs)[key] = opened
+        return opened
+
+    def promote(self, key: PartitionName, now_ms: int, timestamp_ms: int) -> Log:
+        """Make the log of a future one, which was closed durably, and has all. Raises OSError, Rejected."""
+        future = self.futures.pop(key)
+        future.abandon()  # a sync of it that is under way in a thread must not find fault with its folder's name
+        path = f"{self.path}/{names.folder(*key)}"
+        self._disk.rename(future.path, path)
+        self._disk.sync_dir(self.path)
+        self.logs[key] = self._reopened(path, future, now_ms, timestamp_ms)
+        return self.logs[key]
+
+    def restore(self, key: PartitionName, closed: Log, now_ms: int, timestamp_ms: int) -> Log:
+        """Take back the last `delete`, of this log, which was closed durably. Raises OSError, Rejected."""
+        _, path = self._doomed.pop()
+        self._disk.rename(path, closed.path)
+        self._disk.sync_dir(self.path)
+        self.logs[key] = self._reopened(closed.path, closed, now_ms, timestamp_ms)
+        return self.logs[key]
+
+    def _reopened(self, path: str, closed: Log, now_ms: int, timestamp_ms: int) -> Log:
+        opened = Log.open(
+            self._disk,
+            path,
+            closed.settings,
+            recovery_point=closed.leo,
+            log_start_offset=closed.log_start_offset,
+            clean_shutdown=True,
+            now_ms=now_ms,
+            timestamp_ms=timestamp_ms,
+            topic_id=closed.topic_id,
+            files=self._files,
+            owner=self,
+            jitter=self._rng.below,
+        )
+        opened.hw = closed.hw
         return opened
 
     def delete(self, key: PartitionName, now_ms: int) -> None:
         """Take a log away: its folder gets another name now, and goes later. Raises OSError."""
         delay_ms = self.logs[key].settings.file_delete_delay_ms
-        self._doomed.append((now_ms + delay_ms, self._rename(key, names.FOLDER_DELETED)))
+        self._doomed.append((now_ms + delay_ms, self._rename(key, self.logs, names.FOLDER_DELETED)))
+
+    def discard_future(self, key: PartitionName) -> None:
+        """Take a future log away, and its folder at the next tick. Raises OSError."""
+        self._found_doomed.append(self._rename(key, self.futures, names.FOLDER_DELETED))
 
     def set_aside(self, key: PartitionName) -> str:
         """Take a log out of service, and keep its folder under another name: the new path. Raises OSError."""
-        return self._rename(key, names.FOLDER_STRAY)
+        return self._rename(key, self.logs, names.FOLDER_STRAY)
 
-    def _rename(self, key: PartitionName, mark: str) -> str:
+    def _rename(self, key: PartitionName, logs: dict[PartitionName, Log], mark: str) -> str:
         """Close a log and mark its folder; the new path."""
-        log = self.logs.pop(key)
+        log = logs.pop(key)
         self._cleaned.pop(key, None)
         log.abandon()
         path = f"{self.path}/{names.marked_folder(*key, self._rng.uuid().hex, mark)}"
@@ -292,7 +342,7 @@ class LogDir:
         """Write recovery points, log start offsets and high watermarks, durably. Raises OSError."""
         if not self._loaded:
             return
-        logs = self.logs
+        logs = self.logs | self.futures
         self._write(
             checkpoints.RECOVERY_POINTS, ((topic, index, each.recovery_point) for (topic, index), each in logs.items())
         )

@@ -11,7 +11,7 @@ from server.model.ids import NodeId, RaftEpoch
 from server.raft.events import Token
 from server.raft.rpc import FetchRequest, ReplicaProgress
 from server.raft.settings import Settings
-from server.raft.voters import ReplicaKey, Voter, VoterSet
+from server.raft.voters import ReplicaKey, Voter, VoterSet, may_be
 
 OBSERVER_SESSION_MS = 300_000  # an observer that has not fetched for so long is forgotten
 MAX_OBSERVERS = 10_000
@@ -70,13 +70,25 @@ class Books:
     def _of(self, replica: ReplicaKey, voters: VoterSet, now_ms: int) -> _Progress | None:
         voter = voters.get(replica.id)
         if voter is not None and replica in voters:
-            return self._voter(voter)
+            books = self._voter(voter)
+            if not self._is_twin(books, replica, now_ms):
+                return books
         if replica not in self._observers:
             self._forget_observers(now_ms)
             if len(self._observers) >= MAX_OBSERVERS:
                 return None
             self._observers[replica] = _Progress(replica)
         return self._observers[replica]
+
+    def _is_twin(self, books: _Progress, replica: ReplicaKey, now_ms: int) -> bool:
+        """Whether this is a second node with the id of a voter that is there, on another disk.
+
+        Configured voters have no directory ids; whoever came first is the voter, until it has been silent for so long
+        that it would not be missed. The other one may read, as an observer: what it holds, the voter may not.
+        """
+        if may_be(books.key, replica) or books.fetched_ms is None:
+            return False
+        return now_ms - books.active_ms <= self._settings.check_quorum_timeout_ms
 
     def _forget_observers(self, now_ms: int) -> None:
         gone = [key for key, o in self._observers.items() if now_ms - o.active_ms > OBSERVER_SESSION_MS]

@@ -98,9 +98,9 @@ class Three:
         await self.until(lambda: self.registration.leader_recovery_state == RECOVERED)
 
 
-def play(main: Callable[[Three], Awaitable[None]], properties: Mapping[str, str] | None = None) -> None:
+def play(main: Callable[[Three], Awaitable[None]], properties: Mapping[str, str] | None = None, seed: int = 0) -> None:
     async def body() -> None:
-        three = Three(properties=properties)
+        three = Three(seed, properties)
         await three.up()
         await main(three)
 

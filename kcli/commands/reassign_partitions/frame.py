@@ -76,13 +76,15 @@ def number(option: str, text: str | None) -> int | None:
 
 def plan_at(path: str) -> Plan:
     """Read a reassignment file. Raises Failure."""
-    return plan.plan_of(document(path, "reassignment"))
+    return plan.plan_of(document(path, "reassignment", sound=plan.sound))
 
 
-def document(path: str, schema: str, empty: str | None = None) -> Mapping[str, Any]:
+def document(
+    path: str, schema: str, empty: str | None = None, sound: Callable[[Any], bool] | None = None
+) -> Mapping[str, Any]:
     """Read a JSON file that keeps to a schema. Raises Failure, which is told as Kafka tells it."""
     try:
-        found: Mapping[str, Any] = documents.load(path, schema, empty=empty)
+        found: Mapping[str, Any] = documents.load(path, schema, empty=empty, sound=sound)
     except Setup as wrong:
         raise Failure(wrong.message, wrong.advice) from wrong
     return found

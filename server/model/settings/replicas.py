@@ -16,7 +16,7 @@ REPLICAS: Table = table(
         integer("alter.log.dirs.replication.quota.window.num", 11, AT_LEAST_1,
              "Windows that the rate of moves between directories is taken from.", LOW),
         integer("alter.log.dirs.replication.quota.window.size.seconds", 1, AT_LEAST_1,
-             "Length of a window of that rate.", LOW),
+             "Length of a window of that rate; half of one may be made up for.", LOW, HONOURED),
         java_class("client.quota.callback.class", None, NO_RULE,
              "Java class that computes clients' quotas; not loaded here.", LOW),
         integer("controller.quota.window.num", 11, AT_LEAST_1,
@@ -33,7 +33,8 @@ REPLICAS: Table = table(
         integer("max.incremental.fetch.session.cache.slots", 1000, AT_LEAST_0,
              "Fetch sessions that a broker remembers.", HONOURED),
         integer("num.replica.alter.log.dirs.threads", None, NO_RULE,
-             "Threads that move replicas between directories.", HIGH),
+             "Replicas that are moved between directories at a time; as many as directories where it is not set.", HIGH,
+             HONOURED),
         integer("num.replica.fetchers", 1, AT_LEAST_1,
              "Connections to each leader that replicas are fetched over.", HIGH, CLUSTER),
         integer("producer.purgatory.purge.interval.requests", 1000, NO_RULE,
@@ -73,6 +74,6 @@ RATES: Table = table(
         long("leader.replication.throttled.rate", LONG_MAX, AT_LEAST_0,
              "Bytes a second that throttled leaders may send; set dynamically only.", CLUSTER, HONOURED),
         long("replica.alter.log.dirs.io.max.bytes.per.second", LONG_MAX, AT_LEAST_0,
-             "Bytes a second that moves between directories may copy; set dynamically only.", CLUSTER),
+             "Bytes a second that moves between directories may copy; set dynamically only.", CLUSTER, HONOURED),
     )
 )  # fmt: skip

@@ -47,3 +47,27 @@ def test_those_who_agree_say_nothing(caplog: pytest.LogCaptureFixture) -> None:
     one.voters(voter(3))
     one.voters(None)
     assert caplog.messages == []
+
+
+def test_two_nodes_with_one_id(caplog: pytest.LogCaptureFixture) -> None:
+    one = Disagreements(key(1))
+    twin = key(2)._replace(directory_id=key(9).directory_id)
+    for _ in range(3):
+        for replica in (key(2), key(2), twin, key(3)):
+            one.fetched(replica)
+    a, b = sorted((uuid_text(key(2).directory_id), uuid_text(twin.directory_id)))
+    assert caplog.messages == [
+        f"Two nodes say that they are node 2, with the directories {a} and {b}: as a voter the first of them counts. "
+        f"Stop one of them; if both are needed, format it anew with a node.id of its own."
+    ]
+
+
+def test_a_disk_that_was_replaced_is_no_second_node(caplog: pytest.LogCaptureFixture) -> None:
+    one = Disagreements(key(1))
+    for replica in (
+        key(2),
+        key(2)._replace(directory_id=key(9).directory_id),
+        key(2)._replace(directory_id=key(8).directory_id),
+    ):
+        one.fetched(replica)
+    assert caplog.messages == []
