@@ -76,6 +76,7 @@ class Outbox:
 
     def __init__(self, topic: str, partition: int, settings: ProducerSettings) -> None:
         self.topic, self.partition, self._settings = topic, partition, settings
+        self.key = topic, partition
         self.producer_id = UNNAMED if settings.idempotence else NO_PRODUCER[0]
         self._epoch, self._sequence = 0, 0
         self.open: Open | None = None
