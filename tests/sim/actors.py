@@ -64,7 +64,7 @@ class Scene:
         await asyncio.sleep(self.rng.uniform(*seconds))
 
 
-@dataclass
+@dataclass(frozen=True, order=True)
 class Place:
     topic: str
     index: int
