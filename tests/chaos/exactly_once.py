@@ -137,7 +137,7 @@ def copied(bootstrap: str) -> list[int]:
             consumer.assign([place])
             while consumer.position([place])[0].offset < end:
                 messages = consumer.consume(1000, 1.0)
-                found += [int(each.value()) for each in messages if each.error() is None]
+                found += [int(each.value() or b"") for each in messages if each.error() is None]
                 if not messages and consumer.position([place])[0].offset < 0:
                     break  # nothing is there
     finally:

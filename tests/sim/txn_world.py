@@ -54,6 +54,7 @@ class World(replicated_world.World):
         self.nodes = SimNodes(self.rng, **shape, properties=TRANSACTIONAL, trace=trace, make=WatchedNode)
         self.told, self.copiers = TxnHistory(), list[Copier]()
         self._calm = False
+        self._epochs: dict[str, int] = {}
 
     async def run(self) -> quorum_world.Report:
         await self.nodes.up()
@@ -105,6 +106,14 @@ class World(replicated_world.World):
         registration = None if topic is None else topic.partitions.get(place.index)
         return None if registration is None or registration.leader == NO_LEADER else int(registration.leader)
 
+    def _epoch_of(self, place: Place) -> int:
+        """The latest leader epoch that anybody here has seen: a client goes back to none before it (KIP-320)."""
+        topic = self.image.topics.get(place.topic)
+        registration = None if topic is None else topic.partitions.get(place.index)
+        known = -1 if registration is None else registration.leader_epoch
+        self._epochs[str(place)] = max(known, self._epochs.get(str(place), -1))
+        return self._epochs[str(place)]
+
     async def _watch(self, place: Place) -> None:
         """Read committed data while it comes."""
         position, hosts = 0, self._hosts()
@@ -119,7 +128,7 @@ class World(replicated_world.World):
         topic = FetchTopic(
             place.topic,
             self._topic_id(place.topic),
-            [FetchPartition(place.index, -1, position, partition_max_bytes=1 << 16)],
+            [FetchPartition(place.index, self._epoch_of(place), position, partition_max_bytes=1 << 16)],
         )
         request = FetchRequest(
             max_wait_ms=100, min_bytes=1, max_bytes=1 << 16, isolation_level=READ_COMMITTED, topics=[topic]

@@ -8,7 +8,7 @@ A world raises when it finds an anomaly; a Tally says how much happened in it, s
 
 from collections.abc import Callable
 
-from tests.sim import quorum_world, raft_lives, reassign_world, replica_world, replicated_world, world
+from tests.sim import quorum_world, raft_lives, reassign_world, replica_world, replicated_world, txn_world, world
 from tests.sim.tally import Tally
 
 Trace = Callable[[str], None]
@@ -24,6 +24,10 @@ def _replicated(seed: int, trace: Trace) -> Tally:
 
 def _reassign(seed: int, trace: Trace) -> Tally:
     return _tally(reassign_world.run(seed, 8, trace))
+
+
+def _txn(seed: int, trace: Trace) -> Tally:
+    return _tally(txn_world.run(seed, 8, trace))
 
 
 def _tally(report: replicated_world.Report) -> Tally:
@@ -61,10 +65,23 @@ KINDS: dict[str, Callable[[int, Trace], Tally]] = {
     "reassign": _reassign,
     "quorum": _quorum,
     "raft": _raft,
+    "txn": _txn,
     "broker": _broker,
 }
-# Ten seeds in a row. Whole nodes cost ten times what a bare partition costs, and see what only whole nodes have.
-MIX = ("replica", "replicated", "raft", "replica", "reassign", "quorum", "replica", "replicated", "replica", "broker")
+# So many seeds in a row. Whole nodes cost ten times what a bare partition costs, and see what only whole nodes have.
+MIX = (
+    "replica",
+    "replicated",
+    "raft",
+    "replica",
+    "reassign",
+    "quorum",
+    "replica",
+    "replicated",
+    "replica",
+    "broker",
+    "txn",
+)
 
 
 def kind_of(seed: int) -> str:
