@@ -21,6 +21,7 @@ COMMANDS = {
     "get-offsets": "Tell the offset of each partition: its end, its start, or at a time.",
     "delete-records": "Delete the records of partitions before an offset.",
     "groups": "List the groups of a cluster.",
+    "consumer-groups": "List, describe, reset, copy, delete consumer groups.",
     "reassign-partitions": "Move partitions to other brokers or directories (short: reassign).",
     "leader-election": "Elect leaders: the preferred ones, or any that is left.",
     "storage": "Format the folders of a server, or tell what they hold.",
@@ -37,7 +38,7 @@ ALIASES = {"reassign": "reassign-partitions"}
 # Tools of Kafka that this version has not got: named so that a user learns more than "no such command".
 NOT_BUILT = frozenset(
     {
-        "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups",
+        "acls", "broker-api-versions", "client-metrics", "configs",
         "delegation-tokens", "dump-log", "e2e-latency", "features",
         "log-dirs", "replica-verification",
         "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",

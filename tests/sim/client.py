@@ -121,8 +121,8 @@ class Client:
         """Speak our newest version of an API, which has to be the broker's too."""
         self._versions[api_key] = api.served_versions(api_key)[1]
 
-    def speak(self, api_key: int, version: int) -> None:
-        """Use this version of an API, which the broker has to have."""
+    def use(self, api_key: int, version: int) -> None:
+        """Speak this version of an API."""
         self._versions[api_key] = version
 
     def disconnect(self) -> None:

@@ -86,7 +86,7 @@ class Hosts:
         client = self._clients.get(node)
         if client is None:
             client = self._clients[node] = self._connect(node)
-        client.speak(api_key, version)
+        client.use(api_key, version)
         return await client.call(api_key, request)
 
     def close(self) -> None:
