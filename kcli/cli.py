@@ -23,6 +23,8 @@ COMMANDS = {
     "groups": "List the groups of a cluster.",
     "consumer-groups": "List, describe, reset, copy, delete consumer groups.",
     "reassign-partitions": "Move partitions to other brokers or directories (short: reassign).",
+    "e2e-latency": "Send records one by one, and time how long each takes to be read.",
+    "perf": "Compare measured runs, plot one, sweep settings, write and read at once.",
     "leader-election": "Elect leaders: the preferred ones, or any that is left.",
     "storage": "Format the folders of a server, or tell what they hold.",
     "server-start": "Start a server in the foreground, or with -daemon behind.",
@@ -39,7 +41,7 @@ ALIASES = {"reassign": "reassign-partitions"}
 NOT_BUILT = frozenset(
     {
         "acls", "broker-api-versions", "client-metrics", "configs",
-        "delegation-tokens", "dump-log", "e2e-latency", "features",
+        "delegation-tokens", "dump-log", "features",
         "log-dirs", "replica-verification",
         "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",
         "streams-groups", "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer",
