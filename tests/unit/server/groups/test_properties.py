@@ -155,7 +155,7 @@ def test_members_that_are_well_come_to_share(acts: list[tuple[str, str | int]]) 
         for name in NAMES:
             step(life, name)
         life.world.pass_ms(500)
-    raise AssertionError(f"{group and group.state_name}: {group and group.members}")
+    raise AssertionError(f"not shared: {life.ids}, {life.generations}")
 
 
 def step(life: Life, name: str) -> None:
