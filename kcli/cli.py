@@ -23,6 +23,7 @@ COMMANDS = {
     "groups": "List the groups of a cluster.",
     "consumer-groups": "List, describe, reset, copy, delete consumer groups.",
     "reassign-partitions": "Move partitions to other brokers or directories (short: reassign).",
+    "lag": "Tell how far consumer groups are behind, in records and in time.",
     "e2e-latency": "Send records one by one, and time how long each takes to be read.",
     "perf": "Compare measured runs, plot one, sweep settings, write and read at once.",
     "leader-election": "Elect leaders: the preferred ones, or any that is left.",

@@ -136,6 +136,9 @@ class Admin(Protocol):
     def delete_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int | Refused]:
         """Delete the records before these offsets (-1: all up to the high watermark); tells the new low watermarks."""
 
+    def read_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, bytes | Refused]:
+        """A few record batches of each partition, from the one with an offset on; the last one may be cut off."""
+
     def list_groups(self) -> tuple[GroupListing, ...]:
         """All groups of all coordinators, by id."""
 
