@@ -21,7 +21,11 @@ COMMANDS = {
     "get-offsets": "Tell the offset of each partition: its end, its start, or at a time.",
     "delete-records": "Delete the records of partitions before an offset.",
     "groups": "List the groups of a cluster.",
+    "consumer-groups": "List, describe, reset, copy, delete consumer groups.",
     "reassign-partitions": "Move partitions to other brokers or directories (short: reassign).",
+    "lag": "Tell how far consumer groups are behind, in records and in time.",
+    "e2e-latency": "Send records one by one, and time how long each takes to be read.",
+    "perf": "Compare measured runs, plot one, sweep settings, write and read at once.",
     "leader-election": "Elect leaders: the preferred ones, or any that is left.",
     "storage": "Format the folders of a server, or tell what they hold.",
     "server-start": "Start a server in the foreground, or with -daemon behind.",
@@ -37,8 +41,8 @@ ALIASES = {"reassign": "reassign-partitions"}
 # Tools of Kafka that this version has not got: named so that a user learns more than "no such command".
 NOT_BUILT = frozenset(
     {
-        "acls", "broker-api-versions", "client-metrics", "configs", "consumer-groups",
-        "delegation-tokens", "dump-log", "e2e-latency", "features",
+        "acls", "broker-api-versions", "client-metrics", "configs",
+        "delegation-tokens", "dump-log", "features",
         "log-dirs", "replica-verification",
         "share-consumer-perf-test", "share-groups", "console-share-consumer", "streams-application-reset",
         "streams-groups", "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer",

@@ -22,6 +22,7 @@ from server.broker.controller import ActiveController
 from server.broker.lifecycle import Lifecycle
 from server.broker.members import Members
 from server.broker.quorum import MetadataQuorum
+from server.broker.txn_verification import coordinate_transactions
 from server.broker.unclean_recovery import UncleanRecovery
 from server.config import NodeConfig
 from server.log.dirs import LogDirs
@@ -108,6 +109,7 @@ class Node:
         self.broker = Broker(self.config, cluster_id, self.logs, self.controller, self._clock, self._rng, self._network)
         self.broker.image = self.quorum.image
         self._join(cluster_id)
+        coordinate_transactions(self.broker)
         await self._listen()
         self.lifecycle = Lifecycle(self.broker, self._end_points())
         self.broker.settled = self.lifecycle.settled

@@ -92,15 +92,18 @@ class Asking:
 
     def _connected_to(self, broker: int, deadline: float) -> Wire:
         if broker not in self._wires:
-            if self._places is None or broker not in self._places:
-                self._places = {row.node_id: (row.host, row.port) for row in self._metadata([]).brokers}
-            if broker not in self._places:
-                raise Unreachable(f"Broker {broker} is not in the cluster, or not alive")
+            place = self._place(broker)
             timeout = max(0.001, min(self._connect_ms / 1000, deadline - self._clock()))
-            self._wires[broker] = Wire(
-                self._places[broker], self._connection.settings, timeout, self._seconds(deadline), self._clock
-            )
+            self._wires[broker] = Wire(place, self._connection.settings, timeout, self._seconds(deadline), self._clock)
         return self._wires[broker]
+
+    def _place(self, broker: int) -> Address:
+        """Where a broker listens. Raises Unreachable: nobody knows it."""
+        if self._places is None or broker not in self._places:
+            self._places = {row.node_id: (row.host, row.port) for row in self._metadata([]).brokers}
+        if broker not in self._places:
+            raise Unreachable(f"Broker {broker} is not in the cluster, or not alive")
+        return self._places[broker]
 
     def _seconds(self, deadline: float) -> float:
         return max(0.001, min(self._request_ms / 1000, deadline - self._clock()))

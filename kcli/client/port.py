@@ -21,7 +21,7 @@ from kcli.model import (
     SettingChange,
     Topic,
 )
-from kcli.model.groups import GroupListing
+from kcli.model.groups import Committed, Group, GroupListing
 from kcli.model.moves import Directory, TopicPartition
 from kcli.model.offsets import Position
 
@@ -136,5 +136,27 @@ class Admin(Protocol):
     def delete_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int | Refused]:
         """Delete the records before these offsets (-1: all up to the high watermark); tells the new low watermarks."""
 
+    def read_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, bytes | Refused]:
+        """A few record batches of each partition, from the one with an offset on; the last one may be cut off."""
+
     def list_groups(self) -> tuple[GroupListing, ...]:
         """All groups of all coordinators, by id."""
+
+    def describe_groups(self, groups: Collection[str]) -> Mapping[str, Group | Refused]:
+        """Groups of consumers with their members. Refused(GROUP_ID_NOT_FOUND): there is none of this id."""
+
+    def list_group_offsets(self, groups: Collection[str]) -> Mapping[str, Mapping[TopicPartition, Committed] | Refused]:
+        """What groups have committed; nothing of a group that there is not."""
+
+    def alter_group_offsets(
+        self, group: str, offsets: Mapping[TopicPartition, Committed]
+    ) -> Mapping[TopicPartition, Refused | None]:
+        """Commit for a group without members; makes the group if need be. Raises Refused: the whole is refused."""
+
+    def delete_group_offsets(
+        self, group: str, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, Refused | None]:
+        """Forget what a group has committed. Raises Refused: the whole is refused."""
+
+    def delete_groups(self, groups: Collection[str]) -> Mapping[str, Refused | None]:
+        """Delete groups without members, and what they have committed."""

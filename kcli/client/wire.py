@@ -20,7 +20,9 @@ from kcli.properties import Address
 MAX_ANSWER_BYTES = 512 * 1024 * 1024
 API_VERSIONS = 18
 UNSUPPORTED_VERSION = 35
-OWN_SCHEMAS, NOT_IN_KAFKA_PYTHON = "schemas.protocol", frozenset({"UnregisterBroker"})
+OWN_SCHEMAS, NOT_IN_KAFKA_PYTHON = "schemas.protocol", frozenset({"UnregisterBroker", "ConsumerGroupDescribe"})
+# Newer versions speak of topics by their ids, which a tool for people would have to look up.
+NEWEST = {"OffsetFetch": 9, "OffsetCommit": 9, "Fetch": 12}
 Clock = Callable[[], float]
 
 
@@ -63,7 +65,7 @@ class Wire:
         """The newest version of a request that both sides speak, e.g. of "Metadata"; None if there is none."""
         request, _ = messages(name)
         low, high = self._versions.get(request.API_KEY, (0, -1))
-        newest = min(high, request.max_version)
+        newest = min(high, NEWEST.get(name, request.max_version))
         return newest if newest >= max(low, request.min_version) else None
 
     def call(self, name: str, fields: Mapping[str, Any], timeout_s: float, reader: "Reader | None" = None) -> Any:

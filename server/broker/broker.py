@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from server.broker import group_coordinator
@@ -22,7 +22,9 @@ from server.broker.fetcher import Settings as FetchSettings
 from server.broker.isr_changes import IsrChanges
 from server.broker.locations import Locations
 from server.broker.members import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION, ASSIGN_REPLICAS_TO_DIRS, Members
+from server.broker.nearby import Nearby
 from server.broker.partition import Partition
+from server.broker.peers import Peers
 from server.broker.producer_ids import ProducerIds
 from server.broker.shards import Shards
 from server.broker.throttles import Throttles
@@ -41,17 +43,26 @@ from server.model.settings.effective import BrokerSettings, log_defaults, overri
 from server.model.settings.kinds import ResourceType
 from server.net.peer import Peer
 from server.ports import Clock, Network, Rng
-from server.replication.replica_selector import SELECTORS
 from server.replication.sessions import Sessions
 from server.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from server.wire.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
 from server.wire.messages.assign_replicas_to_dirs import AssignReplicasToDirsRequest, AssignReplicasToDirsResponse
+
+if TYPE_CHECKING:
+    from server.broker.txn_coordinator import TxnCoordinator
+    from server.broker.txn_verification import Verification
 
 logger = logging.getLogger(__name__)
 
 
 class Broker:
     """One node's broker; on a node that is only a controller, it has no partitions and no log dirs of its own."""
+
+    members: Members  # what this node does as the active controller
+    channel: Channel  # the way to the active controller, wherever it is
+    answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
+    transactions: "TxnCoordinator"
+    verification: "Verification"  # asks the coordinators of transactions
 
     def __init__(
         self,
@@ -66,9 +77,7 @@ class Broker:
         """network: for what is fetched from other brokers; None where there are none."""
         self.config, self.cluster_id, self.logs, self.controller = config, cluster_id, logs, controller
         self.clock, self.rng = clock, rng
-        self.members: Members  # what this node does as the active controller
-        self.channel: Channel  # the way to the active controller, wherever it is
-        self.answer_forwarded: Callable[[Client, memoryview], Awaitable[bytes]]
+        self.on_close: list[Callable[[], None]] = []
         self.kraft_version: Callable[[], int] = lambda: 0
         self.node_id: NodeId = config.node_id
         self.image = Image()
@@ -101,8 +110,8 @@ class Broker:
         )
         self.moves = self.locations.moves
         self._network = network
-        selector = config.values["replica.selector.class"]
-        self._select = SELECTORS[selector] if isinstance(selector, str) else None
+        self.peers = Peers(network, f"broker-{self.node_id}", self._address_of)
+        self.nearer = Nearby(config, clock, lambda: self.image).replica
         self.partitions: dict[UUID, dict[int, Partition]] = {}
         self.group_settings = group_coordinator.settings(config)
         self.groups = group_coordinator.shards(config, self.group_settings, clock, self._count_partitions)
@@ -163,8 +172,11 @@ class Broker:
     def close(self) -> None:
         """Stop replicating, and serving: what waits is told."""
         self._backlog.close()
+        for close in self.on_close:
+            close()
         for shards in self.coordinators.values():
             shards.close()
+        self.peers.close()
         self.fetchers.close()
         self.locations.close()
         self.isr_changes.close()
@@ -360,18 +372,6 @@ class Broker:
         """Whether a follower that fetches in this registration may be counted in sync (KIP-841, KIP-903)."""
         known = self.image.brokers.get(node)
         return known is not None and known.active and broker_epoch in (-1, known.epoch)
-
-    def nearer(self, partition: Partition, rack: str, offset: int) -> NodeId | None:
-        """The replica that a consumer in this rack should rather read `offset` from; None: this one will do."""
-        if partition.leader is None or self._select is None:
-            return None
-        readable = partition.leader.readable(offset, self.clock.now_ms())
-        chosen = self._select(rack, self.node_id, readable, self._rack_of)
-        return None if chosen == self.node_id else chosen
-
-    def _rack_of(self, node: NodeId) -> str | None:
-        known = self.image.brokers.get(node)
-        return None if known is None else known.rack
 
     def _address_of(self, node: NodeId) -> Address | None:
         known = self.image.brokers.get(node)

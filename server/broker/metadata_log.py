@@ -6,6 +6,7 @@ first controller of a cluster starts from.
 Source: KIP-595, KIP-630, KIP-778, KIP-853.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from server.broker.raft_peers import Heard, RaftPeers
 from server.broker.snapshots import BOOTSTRAP, Snapshot, SnapshotId, Snapshots, read
 from server.broker.snapshotting import SnapshotLimits, Snapshotting
 from server.config import NodeConfig
+from server.log import names
 from server.log.dirs import LogDirs
 from server.log.log import Log
 from server.metadata import bootstrap
@@ -21,7 +23,7 @@ from server.metadata.image import Image
 from server.metadata.loader import Loader
 from server.metadata.records import Record
 from server.model.errors import ErrorCode, Rejected
-from server.model.ids import UNASSIGNED_DIR, NodeId, RaftEpoch
+from server.model.ids import METADATA_TOPIC, UNASSIGNED_DIR, NodeId, RaftEpoch
 from server.model.log_settings import LONG_MAX, LogSettings
 from server.ports import Clock, Disk, Network, Rng
 from server.raft.log import LogView
@@ -32,6 +34,9 @@ from server.raft.state import ElectionState, parse_state
 from server.raft.voters import Endpoint, Peer, ReplicaKey, Voter, VoterHistory, VoterSet
 from server.records import batch, control
 
+logger = logging.getLogger(__name__)
+
+METADATA_FOLDER = names.folder(METADATA_TOPIC, 0)
 MAX_BATCH_BYTES = 8 << 20
 READ_BYTES = 1 << 20
 
@@ -61,7 +66,7 @@ def open_quorum(
     """peers: makes the way to other nodes.
 
     Raises Rejected, OSError: the log cannot be opened; Torn, ValueError: a file beside it cannot be read."""
-    log = logs.open_metadata_log(_settings(config))
+    log = _opened_log(config, logs, disk)
     snapshots = Snapshots(disk, log.path)
     snapshots.clear_unfinished()
     ids = _agreeing(log, snapshots.ids(), clock)
@@ -105,6 +110,33 @@ def open_quorum(
         _bootstrap(disk, logs.metadata_dir.path),
         str(config.number("min.insync.replicas")),
     )
+
+
+def _opened_log(config: NodeConfig, logs: LogDirs, disk: Disk) -> Log:
+    """Raises Rejected, OSError."""
+    folder = f"{logs.metadata_dir.path}/{METADATA_FOLDER}"
+    before = _log_bytes(disk, folder)
+    log = logs.open_metadata_log(_settings(config))
+    if _log_bytes(disk, folder) < before:
+        _tell_of_cut(log, before - _log_bytes(disk, folder))
+    return log
+
+
+def _log_bytes(disk: Disk, folder: str) -> int:
+    """How much of the metadata log is on disk; 0 where there is none yet."""
+    if not disk.is_dir(folder):
+        return 0
+    return sum(disk.size(f"{folder}/{name}") for name in disk.list(folder) if name.endswith(names.LOG))
+
+
+def _tell_of_cut(log: Log, lost: int) -> None:
+    """The log ends earlier than its files did. After a crash that is what nobody was told of; else it is damage."""
+    logger.warning(
+        "the metadata log in %s cannot be read beyond offset %d: its last %d bytes are cut off. Other controllers have "
+        "them, and this node gets them from there: keep those up until it has. If this is the only one, and more is "
+        "missing than the last moment before a crash, stop it and restore a copy of the log.",
+        log.path, log.leo, lost,
+    )  # fmt: skip
 
 
 def _agreeing(log: Log, ids: list[SnapshotId], clock: Clock) -> list[SnapshotId]:

@@ -324,9 +324,10 @@ class Partition:
         self.log.hw = hw
         if self.commits:
             self.commits.committed(hw)
+        ended = self.log.producers.committed(hw)  # what waits for the end of a transaction may read it as a whole
         if self.polls:
             for poll in [p for p in self.polls if not p.follows]:
-                poll.grew(size)
+                poll.changed() if ended else poll.grew(size)
 
     # reads
 

@@ -1,11 +1,14 @@
-"""DescribeProducers (key 61): the producers that a partition's leader remembers: epochs, sequences, open transactions.
+"""DescribeProducers (key 61): the producers that a replica remembers: epochs, sequences, open transactions.
 
-Errors: KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION.
+A follower answers for its own log, so that an administrator may look for what hangs there.
+Errors: INVALID_TOPIC_EXCEPTION, KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER (no replica is here),
+UNKNOWN_TOPIC_OR_PARTITION.
 Source: KIP-664.
 """
 
 from server.broker.broker import Broker
 from server.broker.context import Context
+from server.model import topic_names
 from server.model.errors import Rejected
 from server.wire.messages.describe_producers import (
     DescribeProducersRequest,
@@ -27,8 +30,9 @@ def handle(broker: Broker, ctx: Context, request: DescribeProducersRequest) -> D
 
 def _describe(broker: Broker, topic: str, index: int) -> PartitionResponse:
     try:
+        topic_names.check(topic)
         partition = broker.partition(topic, index)
-        partition.leading()
+        partition.serving()
     except Rejected as e:
         return PartitionResponse(index, e.code, e.message)
     return PartitionResponse(

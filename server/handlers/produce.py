@@ -5,30 +5,31 @@ and learns of an error by losing its connection. Partitions fail alone, each wit
 answer is made after the write that the requests of one read share, and requests that wait for replication do not hold
 up the ones behind them.
 
-Batches of a transaction are refused with INVALID_TXN_STATE, since no transaction can be open while no coordinator
-serves any.
+Before a transaction's first batch in a partition its coordinator is asked (`txn_produce`); what comes behind it on this
+connection waits, so that batches keep their order.
 
-Errors: CORRUPT_MESSAGE, INVALID_PRODUCER_EPOCH, INVALID_RECORD, INVALID_REQUIRED_ACKS, INVALID_TIMESTAMP,
-INVALID_TOPIC_EXCEPTION, INVALID_TXN_STATE, KAFKA_STORAGE_ERROR, MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS,
-NOT_ENOUGH_REPLICAS_AFTER_APPEND, NOT_LEADER_OR_FOLLOWER, OUT_OF_ORDER_SEQUENCE_NUMBER, REQUEST_TIMED_OUT,
+Errors: CONCURRENT_TRANSACTIONS, CORRUPT_MESSAGE, INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, INVALID_RECORD,
+INVALID_REQUIRED_ACKS, INVALID_TIMESTAMP, INVALID_TOPIC_EXCEPTION, INVALID_TXN_STATE, KAFKA_STORAGE_ERROR,
+MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND, NOT_LEADER_OR_FOLLOWER,
+OUT_OF_ORDER_SEQUENCE_NUMBER, REQUEST_TIMED_OUT, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, TRANSACTION_ABORTABLE,
 UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_COMPRESSION_TYPE.
-Source: KIP-98 (v3), KIP-467 (v8), KIP-482 (v9), KIP-951 (v10), KIP-516 (v13).
+Source: KIP-98 (v3), KIP-467 (v8), KIP-482 (v9), KIP-951 (v10), KIP-890 (v11, v12), KIP-516 (v13).
 """
 
 from collections.abc import Awaitable
-from typing import NamedTuple
 from uuid import UUID
 
 from server.broker.broker import Broker
 from server.broker.context import Context
 from server.broker.leaders import end_point, leader_to_tell
-from server.broker.partition import Partition
-from server.broker.waiters import Acks
+from server.broker.produced import ALL, Staged, Written
+from server.broker.txn_produce import Checks, kept
 from server.log.log import Origin
 from server.model.errors import ErrorCode, Rejected
-from server.model.ids import INTERNAL_TOPICS, NO_LEADER, LeaderEpoch, NodeId
-from server.net.answers import AfterWrite, Disconnect
-from server.records.batch import TRANSACTIONAL, RecordsRejected
+from server.model.ids import INTERNAL_TOPICS, NO_LEADER, NodeId
+from server.net.answers import Disconnect
+from server.records import batch
+from server.records.batch import HEADER_SIZE, TRANSACTIONAL, RecordsRejected
 from server.wire.messages.produce import (
     BatchIndexAndErrorMessage,
     LeaderIdAndEpoch,
@@ -40,48 +41,37 @@ from server.wire.messages.produce import (
     TopicProduceResponse,
 )
 
-ALL = -1
 ATTRIBUTES_AT = 22  # the low byte of a batch's attributes
 FIRST_ZSTD_VERSION = 7
 FIRST_ID_VERSION = 13
 
 
-class Staged(NamedTuple):
-    """A batch whose row is true once it is written, or replicated."""
-
-    row: PartitionProduceResponse
-    partition: Partition
-    leader_epoch: LeaderEpoch
-    next_offset: int
+Answer = ProduceResponse | Written | None
 
 
-class Written(AfterWrite[ProduceResponse | Awaitable[ProduceResponse]]):
-    """The response, once the batches are written."""
-
-    __slots__ = ("acks", "response", "staged", "timeout_ms")
-
-    def __init__(self, response: ProduceResponse, staged: list[Staged], acks: int, timeout_ms: int) -> None:
-        self.response, self.staged, self.acks, self.timeout_ms = response, staged, acks, timeout_ms
-
-    def settle(self) -> ProduceResponse | Awaitable[ProduceResponse]:
-        waits = []
-        for row, partition, _, next_offset in self.staged:
-            if partition.log.failed:
-                _fail(row, ErrorCode.KAFKA_STORAGE_ERROR)
-            elif self.acks == ALL and partition.hw < next_offset:
-                waits.append((partition.commits, next_offset))
-        return _replicated(Acks(waits, self.timeout_ms), self.response, self.staged) if waits else self.response
-
-
-def handle(broker: Broker, ctx: Context, request: ProduceRequest) -> ProduceResponse | Written | None:
-    acks = request.acks
-    if acks not in (ALL, 0, 1):
+def handle(broker: Broker, ctx: Context, request: ProduceRequest) -> Answer | Awaitable[Answer]:
+    if request.acks not in (ALL, 0, 1):
         raise Rejected(ErrorCode.INVALID_REQUIRED_ACKS)
+    if request.transactional_id is None:
+        return _produce(broker, ctx, request, None)
+    checks = Checks(broker, request, ctx.api_version)
+    if checks.open:
+        return _ask_first(broker, ctx, kept(request), checks)
+    return _produce(broker, ctx, request, checks)
+
+
+async def _ask_first(broker: Broker, ctx: Context, request: ProduceRequest, checks: Checks) -> Answer:
+    await checks.ask()
+    return _produce(broker, ctx, request, checks)
+
+
+def _produce(broker: Broker, ctx: Context, request: ProduceRequest, checks: Checks | None) -> Answer:
+    acks = request.acks
     staged: list[Staged] = []
     response = ProduceResponse([])
     for topic in request.topic_data:
         name = topic.topic_id if ctx.api_version >= FIRST_ID_VERSION else topic.name
-        rows = [_stage(broker, ctx, request, name, data, response, staged) for data in topic.partition_data]
+        rows = [_stage(broker, ctx, request, name, data, checks, response, staged) for data in topic.partition_data]
         response.responses.append(TopicProduceResponse(topic.name, topic.topic_id, rows))  # type: ignore[attr-defined]
     if acks == 0:
         failed = [row for topic in response.responses for row in topic.partition_responses if row.error_code]
@@ -99,18 +89,19 @@ def _stage(
     request: ProduceRequest,
     topic: str | UUID,
     data: PartitionProduceData,
+    checks: Checks | None,
     response: ProduceResponse,
     staged: list[Staged],
 ) -> PartitionProduceResponse:
     try:
         partition = broker.partition(topic, data.index)
         records = data.records if data.records is not None else b""
-        if request.transactional_id is not None or (
-            len(records) > ATTRIBUTES_AT and records[ATTRIBUTES_AT] & TRANSACTIONAL
-        ):
-            raise Rejected(ErrorCode.INVALID_TXN_STATE)
         if partition.topic in INTERNAL_TOPICS:
             raise Rejected(ErrorCode.INVALID_TOPIC_EXCEPTION)
+        if len(records) >= HEADER_SIZE and records[ATTRIBUTES_AT] & TRANSACTIONAL:
+            if checks is None:  # nobody may write for a transactional id that is not named
+                raise Rejected(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+            checks.permit(partition, batch.header(records))
         zstd = ctx.api_version >= FIRST_ZSTD_VERSION
         done = partition.stage(records, all_replicas=request.acks == ALL, origin=Origin.CLIENT, zstd=zstd)
     except Rejected as e:
@@ -118,26 +109,6 @@ def _stage(
     row = PartitionProduceResponse(data.index, 0, done.base_offset, done.append_time_ms, done.log_start_offset)
     staged.append(Staged(row, partition, partition.leader_epoch, done.last_offset + 1))
     return row
-
-
-async def _replicated(acks: Acks, response: ProduceResponse, staged: list[Staged]) -> ProduceResponse:
-    await acks.done()
-    for row, partition, leader_epoch, next_offset in staged:
-        if row.error_code:
-            continue
-        if partition.log.failed:
-            _fail(row, ErrorCode.KAFKA_STORAGE_ERROR)
-        elif partition.leader is None or partition.leader_epoch != leader_epoch:
-            _fail(row, ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        elif partition.hw < next_offset:
-            _fail(row, ErrorCode.REQUEST_TIMED_OUT)
-        elif partition.leader.below_min_isr:
-            _fail(row, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
-    return response
-
-
-def _fail(row: PartitionProduceResponse, code: ErrorCode) -> None:
-    row.error_code, row.base_offset, row.log_start_offset = code, -1, -1
 
 
 def _refused(

@@ -159,6 +159,8 @@ class Log(LogFolder):
         elif head.is_control:
             base = self._stage_marker(data, head, leader_epoch, timestamp_ms)
         else:
+            if self.producers.verifications and origin is Origin.CLIENT:
+                self.producers.check_waiting(head)
             known = self.producers.check(head, origin, never_written=self.leo == 0)
             if known is not None:
                 return self._duplicate(known)

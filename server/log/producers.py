@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from server.log.producer_snapshot import Row
 from server.log.txn_index import AbortedTxn
+from server.log.verifications import Asked, Verifications, out_of_order
 from server.model.errors import ErrorCode, Rejected
 from server.ports import Buffer
 from server.records import batch
@@ -21,6 +22,7 @@ from server.records.batch import MAX_SEQUENCE, TRANSACTIONAL, Header
 REMEMBERED_BATCHES = 5  # as many as an idempotent producer may have in flight
 ABORT, COMMIT = 0, 1
 NONE = -1
+MAX_EPOCH = 32767
 _MARKER_KEY = Struct(">hh")  # version, type
 _MARKER_VALUE = Struct(">hi")  # version, coordinator epoch
 
@@ -111,6 +113,7 @@ class Producer:
 class ProducerStates:
     def __init__(self) -> None:
         self._producers: dict[int, Producer] = {}
+        self.verifications = Verifications()
         self._open: dict[int, int] = {}  # producer id -> first offset of its open transaction
         self._ended: list[tuple[int, int]] = []  # (first offset, marker's offset) above the high watermark
 
@@ -133,7 +136,7 @@ class ProducerStates:
         sequence = head.base_sequence
         if producer is None:
             if origin is Origin.CLIENT and never_written and sequence != 0:
-                raise _out_of_order(head, "no batch of an empty log")
+                raise out_of_order(head, "no batch of an empty log")
             return None
         epoch = head.producer_epoch
         if origin is Origin.CLIENT:
@@ -143,9 +146,9 @@ class ProducerStates:
                     for known in producer.batches:
                         if known.base_sequence == sequence and known.last_sequence == last:
                             return known
-                    raise _out_of_order(head, f"{producer.last_sequence} (current end sequence number)")
+                    raise out_of_order(head, f"{producer.last_sequence} (current end sequence number)")
             elif epoch > producer.epoch and sequence != 0:
-                raise _out_of_order(head, f"epoch {producer.epoch} (current producer epoch)")
+                raise out_of_order(head, f"epoch {producer.epoch} (current producer epoch)")
         if epoch < producer.epoch:
             self._check_epoch(producer, epoch)
         if producer.txn_first_offset >= 0 and not head.attributes & TRANSACTIONAL:
@@ -154,6 +157,27 @@ class ProducerStates:
                 f"Producer {head.producer_id} has an open transaction and wrote without it.",
             )
         return None
+
+    def check_waiting(self, head: Header) -> None:
+        """Let no batch overtake another one that waits for its coordinator's answer. Raises Rejected."""
+        producer = self._producers.get(head.producer_id)
+        self.verifications.check(head, () if producer is None else producer.batches)
+
+    def check_new_epoch(self, producer_id: int, epoch: int) -> None:
+        """Check a marker of transactions v2, which ends one epoch and begins the next. Raises Rejected.
+
+        One that came before, or the highest epoch of all, may come again.
+        Source: KIP-1228: INVALID_PRODUCER_EPOCH.
+        """
+        producer = self._producers.get(producer_id)
+        if producer is None or epoch > producer.epoch:
+            return
+        if epoch == producer.epoch and (producer.txn_first_offset < 0 or epoch == MAX_EPOCH):
+            return
+        raise Rejected(
+            ErrorCode.INVALID_PRODUCER_EPOCH,
+            f"Epoch {epoch} of producer {producer_id} is not greater than the last seen epoch {producer.epoch}.",
+        )
 
     def check_marker(self, head: Header, marker: Marker) -> None:
         """Check the end of a transaction. Raises Rejected: INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED."""
@@ -193,6 +217,8 @@ class ProducerStates:
         if attributes & TRANSACTIONAL and producer.txn_first_offset < 0:
             producer.txn_first_offset = base_offset
             self._open[head.producer_id] = base_offset
+        if self.verifications and attributes & TRANSACTIONAL:
+            self.verifications.end(producer_id)
 
     def end(self, head: Header, marker: Marker, offset: int) -> AbortedTxn | None:
         """Take note of a marker at `offset`; return what the transaction index must hold, if it must."""
@@ -201,6 +227,7 @@ class ProducerStates:
         producer.coordinator_epoch = marker.coordinator_epoch
         producer.timestamp = head.max_timestamp
         producer.txn_first_offset = NONE
+        self.verifications.end(producer_id)
         first = self._open.pop(producer_id, None)
         if first is None:
             return None  # a transaction without data here
@@ -231,12 +258,37 @@ class ProducerStates:
 
     # -- transactions
 
+    def has_open(self, producer_id: int, epoch: int) -> bool:
+        """Whether the producer's transaction of this epoch is open here. Raises Rejected(INVALID_PRODUCER_EPOCH)."""
+        producer = self._producers.get(producer_id)
+        if producer is None:
+            return False
+        self._check_epoch(producer, epoch)
+        return producer.txn_first_offset >= 0 and producer.epoch == epoch
+
+    def verified(self, producer_id: int, epoch: int, asked: Asked | None) -> bool:
+        """Whether a batch may be written: in an open transaction, or on an answer to what is still the question.
+
+        Raises Rejected(INVALID_PRODUCER_EPOCH).
+        """
+        if self.has_open(producer_id, epoch):
+            return True
+        return asked is not None and self.verifications.asked(producer_id) is asked
+
+    def committed(self, hw: int) -> bool:
+        """Forget the transactions that ended below the high watermark; whether there were any."""
+        if not self._ended:
+            return False
+        left = [txn for txn in self._ended if txn[1] >= hw]
+        some = len(left) < len(self._ended)
+        self._ended = left
+        return some
+
     def lso(self, hw: int) -> int:
         """The last stable offset: below it every transaction has ended, and the end is below the high watermark."""
         if not self._open and not self._ended:
             return hw
-        if self._ended:
-            self._ended = [txn for txn in self._ended if txn[1] >= hw]
+        self.committed(hw)
         first = self.first_unstable_offset
         return hw if first is None else min(hw, first)
 
@@ -319,6 +371,7 @@ class ProducerStates:
         self._producers.clear()
         self._open.clear()
         self._ended.clear()
+        self.verifications.clear()
 
 
 def _lacks_batches(producer: Producer, since_ms: int) -> bool:
@@ -342,11 +395,3 @@ def read_marker(data: Buffer, at: int, head: Header) -> Marker | None:
     if record.value is None or len(record.value) < _MARKER_VALUE.size:
         raise Rejected(ErrorCode.CORRUPT_MESSAGE, "A transaction marker has no coordinator epoch.")
     return Marker(kind, _MARKER_VALUE.unpack_from(record.value)[1])
-
-
-def _out_of_order(head: Header, instead_of: str) -> Rejected:
-    return Rejected(
-        ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
-        f"Out of order sequence number for producer {head.producer_id}: {head.base_sequence} (incoming seq. number),"
-        f" {instead_of}.",
-    )

@@ -48,6 +48,7 @@ class Plan:
     kinds: tuple[Kind, ...] = ("kill", "stop", "pause")
     min_faults: int | None = None
     min_records: int | None = None
+    partitions: int = PARTITIONS
     downtime: float = 1.0  # what the time that nodes stay down is multiplied with
 
     @property
@@ -92,9 +93,11 @@ class Campaign:
 
     def run(self) -> Report:
         with self.cluster:
-            create_topic(self.cluster.bootstrap, TOPIC, PARTITIONS, REPLICAS, min_insync_replicas=str(MIN_ISR))
+            create_topic(
+                self.cluster.bootstrap, TOPIC, self.plan.partitions, REPLICAS, min_insync_replicas=str(MIN_ISR)
+            )
             load = Workload(
-                self.cluster.bootstrap, TOPIC, PARTITIONS, PRODUCERS, VALUE_BYTES,
+                self.cluster.bootstrap, TOPIC, self.plan.partitions, PRODUCERS, VALUE_BYTES,
                 rate=RATE, max_unanswered=MAX_UNANSWERED, settings={},
             )  # fmt: skip
             admin = Administrator(self.cluster.bootstrap, Random(self.rng.random()))

@@ -14,7 +14,7 @@ from time import monotonic
 
 from confluent_kafka import KafkaException
 
-from tests.conformance import checks, failover, mixed_steps, moving, recording, walking
+from tests.conformance import checks, failover, groups, mixed_steps, moving, recording, walking
 from tests.conformance.checks import Bench
 from tests.support.broker import Broker
 from tests.support.kafka import KafkaBroker, Unavailable
@@ -26,6 +26,7 @@ TABLE: list[tuple[str, Callable[[Bench], str]]] = [
     ("kafka-configs on our broker", checks.configs),
     ("kafka-dump-log on our files", checks.dump_log),
     ("other tools of Kafka on our broker", checks.other_tools),
+    ("kafka-console-consumer in a group of our broker", groups.read_by_group),
     ("Kafka's producer and consumer while our leader is killed", failover.failover),
     ("kcli topics on Kafka's broker", checks.kcli_as_recorded("topics")),
     ("kcli console tools on Kafka's broker", checks.kcli_as_recorded("console")),

@@ -49,7 +49,6 @@ class Scene:
     topic_id: Callable[[str], TopicId]
     events: list[Event] = field(default_factory=list)
     power_cuts: int = 0
-    forgetful: bool = False  # a replica that restarts knows only the last batch of each producer, as Kafka's does
     stopping: bool = False
 
     def note(
@@ -64,7 +63,7 @@ class Scene:
         await asyncio.sleep(self.rng.uniform(*seconds))
 
 
-@dataclass
+@dataclass(frozen=True, order=True)
 class Place:
     topic: str
     index: int
@@ -156,8 +155,7 @@ class Producer:
         if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and not first:
             return False
         if code in FORGOTTEN:
-            excused = self._scene.power_cuts > 0 or self._scene.forgetful
-            assert excused, f"{self._name} was told {code.name}, and no power was cut"
+            assert self._scene.power_cuts, f"{self._name} was told {code.name}, and no power was cut"
             self._producer_id = -1
             return False
         if code == ErrorCode.DUPLICATE_SEQUENCE_NUMBER:

@@ -121,6 +121,10 @@ class Client:
         """Speak our newest version of an API, which has to be the broker's too."""
         self._versions[api_key] = api.served_versions(api_key)[1]
 
+    def use(self, api_key: int, version: int) -> None:
+        """Speak this version of an API."""
+        self._versions[api_key] = version
+
     def disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()

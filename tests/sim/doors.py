@@ -10,16 +10,24 @@ BIRTH_MS = 1_767_225_600_000  # 2026-01-01T00:00Z
 
 
 class SimClock:
-    """Virtual time. `skew_ms` is how wrong this host's wall clock is, `uptime_ms` how long the host was up before."""
+    """Virtual time.
+
+    skew_ms    how wrong this host's wall clock is at first
+    uptime_ms  how long the host was up before
+    drift      by what part its clocks run too fast
+    """
 
     def __init__(self, skew_ms: int = 0, uptime_ms: int = 0) -> None:
-        self.skew_ms, self._uptime_ms = skew_ms, uptime_ms
+        self.skew_ms, self._uptime_ms, self.drift = skew_ms, uptime_ms, 0.0
 
     def now_ms(self) -> int:
-        return self._uptime_ms + int(asyncio.get_running_loop().time() * 1000)
+        return self._uptime_ms + self._gone_ms()
 
     def timestamp_ms(self) -> int:
-        return BIRTH_MS + self.skew_ms + int(asyncio.get_running_loop().time() * 1000)
+        return BIRTH_MS + self.skew_ms + self._gone_ms()
+
+    def _gone_ms(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1000 * (1 + self.drift))
 
 
 class SimRng:

@@ -16,7 +16,9 @@ even a `finally`, which is what SIGKILL does and cancellation does not.
 import asyncio
 import contextlib
 import contextvars
+import heapq
 import selectors
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import Any, TypeVar
@@ -30,8 +32,9 @@ class Killed(BaseException):
 
 
 class Process:
-    def __init__(self, name: str) -> None:
-        self.name, self.alive = name, True
+    def __init__(self, name: str, slow_s: float = 0.0) -> None:
+        """slow_s: how long the work that it hands to a thread may take."""
+        self.name, self.alive, self.slow_s = name, True, slow_s
         self._context = contextvars.copy_context()
         self._context.run(_PROCESS.set, self)
 
@@ -51,10 +54,12 @@ class _Jump(selectors.BaseSelector):
         self.now_s = 0.0
         self._keys: dict[Any, selectors.SelectorKey] = {}
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
+    def to(self, when_s: float | None) -> None:
+        if when_s is None:
             raise RuntimeError("simulated deadlock: every task waits and no timer is set")
-        self.now_s += timeout
+        self.now_s = max(self.now_s, when_s)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         return []
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -72,6 +77,10 @@ class SimLoop(asyncio.SelectorEventLoop):
         self._jump = _Jump()
         self._rng = rng
         self._tasks: list[tuple[asyncio.Task[Any], Process | None]] = []
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers_made = 0
+        self._ready: deque[asyncio.Handle]
+        self._stopping: bool
         self.failures: list[str] = []
         super().__init__(self._jump)
         self.set_task_factory(self._make_task)
@@ -80,32 +89,66 @@ class SimLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jump.now_s
 
+    # asyncio's own four, without what costs time and is not needed here: a heap of handles that are compared in Python,
+    # slow-callback checks, a poll of sockets at each turn.
+
     def call_soon(  # type: ignore[override]
         self, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        return self._unless_dead(super().call_soon(callback, *args, context=context))
+        handle = asyncio.Handle(callback, args, self, context)
+        self._unless_dead(handle)
+        self._ready.append(handle)
+        return handle
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        late_s = self._rng.random() * JITTER_S if self._rng else 0.0
-        handle = super().call_at(when + late_s, callback, *args, context=context)
+        when += self._rng.random() * JITTER_S if self._rng else 0.0
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
         self._unless_dead(handle)
+        self._timers_made += 1
+        heapq.heappush(self._timers, (when, self._timers_made, handle))
         return handle
 
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It stays in the heap until it is due."""
+
+    def _run_once(self) -> None:
+        timers, ready = self._timers, self._ready
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+        if not ready and not self._stopping:
+            self._jump.to(timers[0][0] if timers else None)
+        now_s = self.time()
+        while timers and timers[0][0] <= now_s:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
-        """Do the work here and now: a thread would make the run unrepeatable."""
-        done = self.create_future()
-        try:
-            done.set_result(func(*args))
-        except Exception as e:
-            done.set_exception(e)
+        """Do the work here, now or later: a thread would make the run unrepeatable."""
+        done, process = self.create_future(), current_process()
+
+        def work() -> None:
+            if done.cancelled():
+                return  # a thread would do it all the same, and nobody would hear of it
+            try:
+                done.set_result(func(*args))
+            except Exception as e:
+                done.set_exception(e)
+
+        if process is not None and process.slow_s and self._rng is not None:
+            self.call_later(self._rng.uniform(0, process.slow_s), work)
+        else:
+            work()
         return done
 
     def kill(self, process: Process) -> None:
         """End `process` between two of its steps. Called by its own code, that code must raise Killed next."""
         process.alive = False
-        for handle in [*self._ready, *self._scheduled]:  # type: ignore[attr-defined]
+        for handle in [*self._ready, *(row[2] for row in self._timers)]:
             if _owner(handle) is process:
                 handle.cancel()
 

@@ -96,10 +96,10 @@ def hunt(mutant: Mutant, seeds: int) -> Verdict:
 
 
 def _line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return (
-        f"{'' if isinstance(error, AssertionError) else type(error).__name__ + ': '}{text[0] if text else repr(error)}"
-    )
+    """What went wrong, on one line; below a heading it is the first thing that counts."""
+    text = str(error).strip().splitlines() or [repr(error)]
+    kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+    return kind + " ".join(text[: 2 if text[0].endswith(":") else 1])
 
 
 def hunt_apart(mutant: Mutant, seeds: int = SEEDS) -> Verdict:

@@ -27,6 +27,8 @@ from tests.sim.network import MemoryNetwork
 from tests.support.nodes import CLUSTER_ID
 
 PORT, CONTROLLER_PORT = 9092, 9093
+DRIFT = 0.03  # of a clock: far more than a quartz has
+SLOW_S = (0.02, 0.2)  # what a sync may take on a disk that is slow
 DATA = "/data"
 
 
@@ -41,6 +43,7 @@ class SimNode:
         self.process.alive = False
         self.node: Node | None = None
         self.up = asyncio.Event()
+        self.slow_s = 0.0
 
 
 class SimNodes:
@@ -105,7 +108,7 @@ class SimNodes:
         node = self.nodes[node_id]
         assert not node.process.alive
         self.network.restore(node.host)
-        node.process, node.up = Process(node.host), asyncio.Event()
+        node.process, node.up = Process(node.host, node.slow_s), asyncio.Event()
 
         def ended(task: "asyncio.Task[None]") -> None:
             error = None if task.cancelled() else task.exception()
@@ -135,6 +138,14 @@ class SimNodes:
             for node_id in node_ids or range(len(self.nodes)):
                 await self.nodes[node_id].up.wait()
         assert not self.problems, "\n".join(self.problems)
+
+    def wear(self) -> None:
+        """In some worlds clocks drift apart; in some, disks are slow, one of them or all."""
+        rng = self.rng
+        drifts, slow = rng.random() < 0.5, rng.choice([0.0, 0.0, 0.4, 1.0])
+        for node in self.nodes:
+            node.clock.drift = rng.uniform(-DRIFT, DRIFT) if drifts else 0.0
+            node.slow_s = rng.uniform(*SLOW_S) if rng.random() < slow else 0.0
 
     async def up(self) -> None:
         """Start all nodes, and wait until they serve."""

@@ -13,7 +13,7 @@ class Mutant(NamedTuple):
     seed: int = 0  # that caught it last: tried first
 
 
-PRODUCE, FETCH, OFFSETS = "server/handlers/produce.py", "server/broker/fetching.py", "server/handlers/list_offsets.py"
+PRODUCE, FETCH, OFFSETS = "server/broker/produced.py", "server/broker/fetching.py", "server/handlers/list_offsets.py"
 LEADER, FOLLOWER = "server/replication/leader.py", "server/replication/follower.py"
 PARTITION, QUORUM, CONTROLLER = "server/broker/partition.py", "server/broker/quorum.py", "server/broker/controller.py"
 LOG, FOLDER, PRODUCERS = "server/log/log.py", "server/log/folder.py", "server/log/producers.py"
@@ -30,6 +30,7 @@ MUTANTS = (
         "elif self.acks == ALL and partition.hw < next_offset:",
         "elif self.acks == ALL and partition.hw < 0:",
         "the leader dies before a follower has the record",
+        seed=1,
     ),
     Mutant(
         "acknowledge-what-a-successor-dropped",
@@ -38,6 +39,7 @@ MUTANTS = (
         "elif partition.leader is None or partition.leader_epoch != leader_epoch:",
         "elif False:",
         "a deposed leader answers for records that it has cut off since, or will",
+        seed=29,
     ),
     Mutant(
         "hw-ignores-isr-in-flight",
@@ -46,6 +48,7 @@ MUTANTS = (
         "items() if r in self.maximal_isr)",
         "items() if r in self.isr)",
         "the controller has counted in a replica that the high watermark did not wait for",
+        seed=1,
     ),
     Mutant(
         "isr-shrinks-before-commit",
@@ -54,6 +57,7 @@ MUTANTS = (
         "return self.isr | (self._proposed or frozenset())",
         "return self._proposed or self.isr",
         "the controller still elects a replica that the high watermark waits for no more",
+        seed=3,
     ),
     Mutant(
         "truncate-to-hw",
@@ -70,6 +74,7 @@ MUTANTS = (
         "if epoch < want.last_fetched_epoch or end < want.fetch_offset:",
         "if False:",
         "a follower keeps what the leader never had",
+        seed=3,
     ),
     Mutant(
         "serve-above-hw",
@@ -78,6 +83,7 @@ MUTANTS = (
         "if committed else row.high_watermark",
         "if committed else partition.leo",
         "a consumer reads what a failover takes away",
+        seed=1,
     ),
     Mutant(
         "list-offsets-above-hw",
@@ -110,6 +116,7 @@ MUTANTS = (
         "            recovery.replay(self.segments, self.producers, start, self.leo)\n",
         "",
         "a batch that came twice is not known again after a failover",
+        seed=4,
     ),
     Mutant(
         "follower-writes-no-epochs",
@@ -142,6 +149,7 @@ MUTANTS = (
         "candidates = {*before.elr, *before.isr} - {*isr} - rules.unclean",
         "candidates = {*before.elr, *before.isr} - {*isr}",
         "a broker that lost its page cache is elected as if it had all",
+        seed=7,
     ),
     Mutant(
         "hw-ignores-min-isr",
@@ -150,6 +158,7 @@ MUTANTS = (
         "        if self.below_min_isr:\n            return ()",
         "        if False:\n            return ()",
         "what one replica alone has is read, and an eligible one is elected without it",
+        seed=12,
     ),
     Mutant(
         "isr-grows-early",
@@ -166,6 +175,7 @@ MUTANTS = (
         "(broker_epoch == -1 or broker_epoch >= follower.broker_epoch)",
         "True",
         "the high watermark rests on records that a power cut has taken since",
+        seed=2,
     ),
     Mutant(
         "isr-takes-a-former-life",
@@ -174,6 +184,7 @@ MUTANTS = (
         "broker.active and epoch in (ANY_EPOCH, broker.epoch)",
         "broker.active",
         "a replica is counted in for what it had before it lost power",
+        seed=1,
     ),
     Mutant(
         "isr-of-an-old-state-accepted",
@@ -182,6 +193,7 @@ MUTANTS = (
         "if row.partition_epoch < known.partition_epoch:",
         "if False:",
         "a proposal that comes twice takes in who has been dropped, and lags, since",
+        seed=2,
     ),
     Mutant(
         "leader-epoch-not-compared",
@@ -190,6 +202,7 @@ MUTANTS = (
         "if current_leader_epoch != ANY_EPOCH and current_leader_epoch != self.leader_epoch:",
         "if False:",
         "a fetch of an older epoch counts, though its sender has cut its log off since",
+        seed=1,
     ),
     Mutant(
         "producers-outlive-truncation",
@@ -198,6 +211,7 @@ MUTANTS = (
         "    producers.clear()\n    return None",
         "    return None",
         "a batch that was cut off is taken for written when it comes again",
+        seed=30,
     ),
     Mutant(
         "vote-not-persisted",
@@ -214,6 +228,7 @@ MUTANTS = (
         "        return up_to_date\n",
         "        return True\n",
         "the leader lacks what is committed",
+        seed=2,
     ),
     Mutant(
         "commit-by-counting-old-epochs",
@@ -230,6 +245,7 @@ MUTANTS = (
         "        hw = min(response.high_watermark, log.end_offset)\n",
         "        hw = log.end_offset\n",
         "a follower shows metadata that is then replaced",
+        seed=7,
     ),
     Mutant(
         "controller-answers-before-commit",
@@ -238,6 +254,7 @@ MUTANTS = (
         "        await self._settled()\n        return decision.response",
         "        return decision.response",
         "a topic that was promised goes with the controller that promised it",
+        seed=3,
     ),
     Mutant(
         "raft-leader-counts-unsynced",
@@ -246,6 +263,7 @@ MUTANTS = (
         "            paths = [self.log.segments.active.log_path]\n",
         "            paths = []\n",
         "a power cut takes what a majority had only in memory",
+        seed=7,
     ),
     Mutant(
         "raft-follower-counts-unsynced",

@@ -22,6 +22,7 @@ from server.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicS
 from tests.sim.client import CREATE_TOPICS, DELETE_TOPICS, Broken
 from tests.sim.loop import simulate
 from tests.sim.nodes import SimNodes
+from tests.sim.quorum_changes import Changes
 
 HEAL_S = 60
 SMALL_LOGS = {
@@ -49,6 +50,25 @@ class Witness:
     leaders: dict[int, int] = field(default_factory=dict)  # epoch -> who led it
     committed: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # offset -> what the image was like
     problems: list[str] = field(default_factory=list)
+    trace: Callable[[str], None] = lambda line: None
+    told: dict[tuple[str, int], int] = field(default_factory=dict)  # partition -> its newest epoch that was told
+
+    def tell(self, line: str) -> None:
+        self.trace(f"{asyncio.get_running_loop().time():.6f} {line}")
+
+    def tell_changes(self, delta: Delta, image: Image) -> None:
+        """Who leads what from now on, once, when the first node knows it."""
+        for topic_id, indexes in delta.partitions_changed.items():
+            topic = image.topic_of(topic_id)
+            for index in sorted(indexes & topic.partitions.keys()) if topic is not None else ():
+                assert topic is not None
+                now = topic.partitions[index]
+                if self.told.get((topic.name, index), -1) < now.partition_epoch:
+                    self.told[topic.name, index] = now.partition_epoch
+                    self.tell(
+                        f"{topic.name}-{index}: leader {now.leader}, epoch {now.leader_epoch}, isr {list(now.isr)}, "
+                        f"elr {list(now.elr)}, partition epoch {now.partition_epoch}"
+                    )
 
     def same(self, known: dict[int, Any], at: int, value: Any, what: str) -> None:
         if known.setdefault(at, value) != value:
@@ -62,11 +82,13 @@ class WatchedNode(Node):
 
     def lead(self) -> None:
         self.witness.same(self.witness.leaders, self.quorum.core.epoch, self.config.node_id, "two leaders of epoch")
+        self.witness.tell(f"node{self.config.node_id} leads the quorum in epoch {self.quorum.core.epoch}")
         super().lead()
 
     def publish(self, delta: Delta, image: Image) -> None:
         known = (image.epoch, len(image.topics), len(image.brokers))
         self.witness.same(self.witness.committed, image.offset, known, "two metadata logs differ at")
+        self.witness.tell_changes(delta, image)
         super().publish(delta, image)
 
 
@@ -74,15 +96,17 @@ class World:
     def __init__(self, seed: int, seconds: float, trace: Callable[[str], None]) -> None:
         self.rng = Random(seed)
         self.report, self.seconds = Report(seed), seconds
-        self.witness = WatchedNode.witness = Witness()
+        self.witness = WatchedNode.witness = Witness(trace=trace)
         shape = self.rng.choice([{"combined": 3}, {"combined": 3, "brokers": 1}, {"controllers": 3, "brokers": 2}])
         properties = SMALL_LOGS if self.rng.random() < 0.5 else {}
         self.nodes = SimNodes(self.rng, **shape, properties=properties, trace=trace, make=WatchedNode)
         self.created: dict[str, bool] = {}  # name -> whether it must exist; a name that is not here may or may not
+        self.changes = Changes()
         self._names = 0
         self._stopping = False
 
     async def run(self) -> Report:
+        self.nodes.wear()
         await self.nodes.up()
         actors = [asyncio.get_running_loop().create_task(self._administrate()) for _ in range(3)]
         await self._trouble()
@@ -96,17 +120,21 @@ class World:
     # -- clients
 
     async def _administrate(self) -> None:
-        """Create and delete topics at any node; note what was acknowledged."""
+        """Create, change and delete topics at any node; note what was acknowledged."""
         loop = asyncio.get_running_loop()
         client, until = None, 0.0
         while not self._stopping:
             await asyncio.sleep(self.rng.expovariate(5))
             if client is None or loop.time() > until:
                 client, until = self.nodes.client(self.rng.choice(self.nodes.brokers)), loop.time() + 5
-            mine = [name for name, there in self.created.items() if there]
+            mine = [name for name, there in self.created.items() if there and name not in self.changes.open]
+            chance = self.rng.random()
             try:
-                if mine and self.rng.random() < 0.3:
+                if mine and chance < 0.25:
                     await self._delete(client, self.rng.choice(mine))
+                elif mine and chance < 0.6:
+                    changed = await self.changes.change(client, self.rng, self.rng.choice(mine))
+                    self.report.acknowledged += changed
                 else:
                     await self._create(client)
             except Broken:
@@ -119,6 +147,7 @@ class World:
         client.use_newest(CREATE_TOPICS)
         answer = await client.call(CREATE_TOPICS, CreateTopicsRequest([wanted], 5000))
         if answer.topics[0].error_code == ErrorCode.NONE:
+            self.changes.made(name, wanted.num_partitions)
             self.created[name] = True
             self.report.acknowledged += 1
 
@@ -193,11 +222,14 @@ class World:
         await self._alike()
         problems = [*self.nodes.problems, *self.witness.problems]
         for node in self.nodes.nodes:
-            topics = self.nodes[node.id].broker.image.topics
+            image = self.nodes[node.id].broker.image
+            topics = image.topics
             for name, there in self.created.items():
                 if (name in topics) != there:
                     problems.append(f"{node.host} {'lost' if there else 'still has'} {name}, which was acknowledged")
-            fenced = [each.broker_id for each in self.nodes[node.id].broker.image.brokers.values() if each.fenced]
+                elif there and name in self.changes:
+                    problems += [f"{node.host}: {each}" for each in self.changes.problems(image, name)]
+            fenced = [each.broker_id for each in image.brokers.values() if each.fenced]
             problems += [f"{node.host} takes broker {broker_id} for fenced" for broker_id in fenced]
         problems += self._different_bytes()
         assert not problems, "\n".join(problems[:10])

@@ -68,8 +68,8 @@ class _Client:
 class Writer(_Client):
     """Sends windows of batches in order, as one stream brings them, until each is acknowledged.
 
-    A window of more than one batch may be refused by a leader that restarted: it knows a producer's last batch only.
-    Then nobody knows what became of the window, and the writer goes on as another producer.
+    Who leads by the newest metadata never refuses a window for its order, restarted or not: it knows a producer's last
+    batches.
     """
 
     def __init__(self, world: "World", name: str, producer_id: int, width: int) -> None:
@@ -154,11 +154,7 @@ class Writer(_Client):
         if not self._heard(question) or lives != self._producer_id:
             return
         if code in (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode.UNKNOWN_PRODUCER_ID) and current:
-            assert self._width > 1, f"forgotten-producer: {self.name} was told {code.name} by the one who leads"
-            for value in [value for row in self._window for value in row.values]:
-                self.world.note("info", "send", self.name, value=value)
-            self._window.clear()
-            self._producer_id, self._sequence = self._producer_id + 100, 0
+            raise AssertionError(f"forgotten-producer: {self.name} was told {code.name} by the one who leads")
 
 
 class Reader(_Client):

@@ -82,7 +82,7 @@ class World(quorum_world.World):
         super().__init__(seed, seconds, trace)
         self.rng = Random(seed)
         self.report: Report = Report(seed)
-        self.witness = WatchedNode.witness = Witness()
+        self.witness = WatchedNode.witness = Witness(trace=trace)
         shape = self.rng.choice([{"combined": 3}, {"combined": 3}, {"combined": 3, "brokers": 1}])
         self.nodes = SimNodes(self.rng, **shape, properties=PROPERTIES, trace=trace, make=WatchedNode)
         self.events: list[Event] = []
@@ -91,6 +91,7 @@ class World(quorum_world.World):
         self._wound: tuple[NodeId, BrokerEpoch] | None = None  # who lost power, in which registration
 
     async def run(self) -> quorum_world.Report:
+        self.nodes.wear()
         await self.nodes.up()
         for name, config in TOPICS.items():
             await self._make_topic(name, config)

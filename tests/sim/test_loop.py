@@ -152,3 +152,26 @@ def test_what_is_still_running_at_the_end_is_cancelled_in_order() -> None:
 
     simulate(main())
     assert seen == list(range(5))
+
+
+def test_a_slow_disk_does_its_work_later_and_not_at_all_for_the_dead() -> None:
+    """What a thread was handed is not done when its process is killed first."""
+    done: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        slow, doomed = Process("slow", 10.0), Process("doomed", 10.0)
+
+        async def hand(name: str) -> None:
+            await loop.run_in_executor(None, done.append, name)
+
+        spawn(doomed, lambda: hand("doomed"))
+        task = spawn(slow, lambda: hand("slow"))
+        await asyncio.sleep(0)
+        assert done == []
+        loop.kill(doomed)
+        await task
+
+    simulate(main(), Random(1))
+    assert done == ["slow"]

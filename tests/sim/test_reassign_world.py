@@ -15,6 +15,7 @@ def test_the_worlds_move_and_cancel() -> None:
     reports = [run(seed, seconds=6) for seed in range(100, 103)]
     assert sum(report.moves for report in reports) > 2
     assert sum(report.cancels for report in reports) > 0
+    assert sum(report.deletions for report in reports) > 0
 
 
 def test_a_world_is_the_same_each_time() -> None:

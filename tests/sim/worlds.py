@@ -8,7 +8,16 @@ A world raises when it finds an anomaly; a Tally says how much happened in it, s
 
 from collections.abc import Callable
 
-from tests.sim import quorum_world, raft_lives, reassign_world, replica_world, replicated_world, world
+from tests.sim import (
+    group_world,
+    quorum_world,
+    raft_lives,
+    reassign_world,
+    replica_world,
+    replicated_world,
+    txn_world,
+    world,
+)
 from tests.sim.tally import Tally
 
 Trace = Callable[[str], None]
@@ -24,6 +33,17 @@ def _replicated(seed: int, trace: Trace) -> Tally:
 
 def _reassign(seed: int, trace: Trace) -> Tally:
     return _tally(reassign_world.run(seed, 8, trace))
+
+
+def _group(seed: int, trace: Trace) -> Tally:
+    report = group_world.run(seed, 8, trace)
+    tally = _tally(report)
+    tally.acknowledged = report.commits
+    return tally
+
+
+def _txn(seed: int, trace: Trace) -> Tally:
+    return _tally(txn_world.run(seed, 8, trace))
 
 
 def _tally(report: replicated_world.Report) -> Tally:
@@ -59,12 +79,14 @@ KINDS: dict[str, Callable[[int, Trace], Tally]] = {
     "replica": _replica,
     "replicated": _replicated,
     "reassign": _reassign,
+    "group": _group,
     "quorum": _quorum,
     "raft": _raft,
+    "txn": _txn,
     "broker": _broker,
 }
 # Ten seeds in a row. Whole nodes cost ten times what a bare partition costs, and see what only whole nodes have.
-MIX = ("replica", "replicated", "raft", "replica", "reassign", "quorum", "replica", "replicated", "replica", "broker")
+MIX = ("replica", "replicated", "raft", "replica", "reassign", "quorum", "group", "replicated", "txn", "broker")
 
 
 def kind_of(seed: int) -> str:

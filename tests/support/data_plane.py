@@ -145,7 +145,13 @@ class DataPlane:
 
     async def ask(self, request: Any, version: int) -> Any:
         response = self.start(request, version)
-        return await response if inspect.isawaitable(response) else response
+        while inspect.isawaitable(response) or isinstance(response, AfterWrite):
+            if isinstance(response, AfterWrite):
+                self.broker.writes.flush()
+                response = response.settle()
+            else:
+                response = await response
+        return response
 
     def connect(self, plane: int = dispatch.BROKER) -> Service:
         """The service of one connection, as a listener would make it."""

@@ -12,7 +12,7 @@ place orders 0 1 /data/b                    the directory of a replica, on a bro
 refuse CODE METHOD                          the broker answers METHOD with this error, once
 old                                         brokers that know neither topic ids nor ELRs
 log, group                                  as tests/support/world_groups.py has them
-file NAME TEXT                              a file, where commands find it by the path NAME
+file NAME TEXT                              a file, where commands find it by the path NAME; \\n in it is a newline
 kcli topics --list                          a command; standard error is marked `! `, a failing exit code `exit 1`
 """
 
@@ -323,7 +323,7 @@ class Script(MovesScript, GroupsScript):
         self.world.futures[name, int(index), int(broker)] = path
 
     def _file(self, name: str, text: str) -> None:
-        (self._home / name).write_text(text)
+        (self._home / name).write_text(text.replace("\\n", "\n"))
 
     def _refuse(self, code: str, method: str) -> None:
         self.world.refusals[method] = int(code)

@@ -26,6 +26,7 @@ from tests.support.one_node import OneNode
 
 CREATE, DELETE, METADATA, CONFIGS, ALTER, QUORUM, CLUSTER = 19, 20, 3, 32, 44, 55, 60
 TOPIC = 2
+LOG = "/data/__cluster_metadata-0/00000000000000000000.log"
 
 
 async def create(world: OneNode, *names: str, partitions: int = 2) -> list[int]:
@@ -50,6 +51,33 @@ def test_what_was_answered_is_there_after_a_power_cut() -> None:
         assert {name: topic.topic_id for name, topic in world.node.broker.image.topics.items()} == ids
         assert [leader for leader, _ in await leaders(world, "second")] == [0, 0]
         assert await create(world, "first") == [ErrorCode.TOPIC_ALREADY_EXISTS]
+        await world.node.stop()
+
+    simulate(main())
+
+
+def test_a_metadata_log_that_is_damaged_in_the_middle_says_what_is_missing_and_who_has_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        world = OneNode()
+        await world.start()
+        assert await create(world, "first") == [0]
+        size = world.disk.size(LOG)
+        assert await create(world, "second") == [0]
+        world.power_cut()
+        damaged = world.disk.open(LOG)
+        lost = damaged.size() - size
+        damaged.pwritev([b"x" * 40], size + 30)
+        damaged.sync()
+        damaged.close()
+        await world.start()
+        assert list(world.node.broker.image.topics) == ["first"]
+        told = next(each for each in caplog.messages if "cannot be read beyond" in each)
+        assert told.startswith(
+            "the metadata log in /data/__cluster_metadata-0 cannot be read beyond offset 16: its last "
+            f"{lost} bytes are cut off. Other controllers have them, and this node gets them from there"
+        )
         await world.node.stop()
 
     simulate(main())

@@ -254,12 +254,11 @@ def test_a_repeated_batch_waits_for_replication_like_the_first() -> None:
     run(main)
 
 
-def test_transactions_are_refused() -> None:
+def test_a_transactions_batch_needs_its_transactional_id() -> None:
     async def main() -> None:
         p = plane(a=1)
         batch_of_txn = p.batch(b"x", producer_id=7, producer_epoch=0, base_sequence=0, transactional=True)
-        assert (await produce(p, batch_of_txn)).error_code == ErrorCode.INVALID_TXN_STATE
-        assert (await produce(p, p.batch(b"x"), txn="t")).error_code == ErrorCode.INVALID_TXN_STATE
+        assert (await produce(p, batch_of_txn)).error_code == ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
 
     run(main)
 

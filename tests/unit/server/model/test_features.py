@@ -60,6 +60,7 @@ def test_what_is_supported_is_built() -> None:
     assert features.SUPPORTED == {
         "metadata.version": (7, 30),
         "kraft.version": (0, 1),
+        "transaction.version": (0, 2),
         "eligible.leader.replicas.version": (0, 1),
     }
 

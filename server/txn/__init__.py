@@ -1,0 +1,1 @@
+"""The transaction coordinator: what it decides, and what its log says. Pure."""

@@ -1,0 +1,52 @@
+"""Kafka's consumer and its tools for groups on our broker, and its decoder on what our coordinator wrote."""
+
+import json
+
+from tests.conformance.checks import Bench, say
+from tests.support import kafka
+
+TOPIC, GROUP = "in-groups", "readers"
+
+
+def read_by_group(bench: Bench) -> str:
+    node = bench.ours
+    say("topics", "--create", "--topic", TOPIC, "--partitions", "2", node=node)
+    lines = b"".join(b"%d\n" % number for number in range(10))
+    say("console-producer", "--topic", TOPIC, node=node, stdin=lines)
+    reading = ("console-consumer", "--topic", TOPIC, "--group", GROUP, "--from-beginning", "--max-messages")
+    first = say(*reading, "6", node=node).split()
+    rest = say(*reading, "4", node=node).split()
+    assert sorted(first + rest, key=int) == [str(number) for number in range(10)], (first, rest)
+    told = say("consumer-groups", "--describe", "--group", GROUP, node=node)
+    lags = [row.split()[5] for row in told.splitlines() if row.startswith(GROUP)]
+    assert lags == ["0", "0"], told
+    say(
+        "consumer-groups",
+        "--reset-offsets",
+        "--to-earliest",
+        "--execute",
+        "--group",
+        GROUP,
+        "--topic",
+        TOPIC,
+        node=node,
+    )
+    again = say(*reading, "10", node=node).split()
+    assert sorted(again, key=int) == sorted(first + rest, key=int)
+    say("consumer-groups", "--delete", "--group", GROUP, node=node)
+    assert GROUP not in say("consumer-groups", "--list", node=node).split()
+    return f"10 records twice, {_decoded(bench)} records of the coordinator decoded"
+
+
+def _decoded(bench: Bench) -> int:
+    """Kafka's own tool reads what stands in our __consumer_offsets; how many records of our group it found."""
+    logs = [str(path) for path in bench.ours.data.glob("__consumer_offsets-*/*.log") if path.stat().st_size]
+    done = kafka.tool("dump-log", "--offsets-decoder", "--files", ",".join(sorted(logs)))
+    keys = []
+    for line in done.stdout.decode().splitlines():
+        if " key: {" in line:
+            key = json.loads(line.split(" key: ")[1].split(" payload: ")[0])
+            keys.append((key["type"], key["data"].get("group")))
+    kinds = {kind for kind, group in keys if group == GROUP}
+    assert kinds == {"1", "2"}, done.stdout.decode()[-3000:]
+    return len(keys)
