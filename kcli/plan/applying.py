@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from kcli.model import Reassignment, Topic
 from kcli.model.layout import Replicas
-from kcli.model.moves import DirStatus, Plan, Target, TopicPartition
+from kcli.model.moves import DirStatus, Plan, Progress, Target, TopicPartition
 
 PATIENCE_MS = 5000
 BATCH_SIZE = 50
@@ -199,17 +199,6 @@ def to_elect(
         and one.leader != one.replicas[0]
         and one.replicas[0] in one.isr
     )
-
-
-class Progress(NamedTuple):
-    """How far a plan is. `rate`: bytes per second; `seconds`: that are left; None where nobody can tell."""
-
-    partitions: int
-    of_partitions: int
-    copied: int
-    total: int
-    rate: int | None
-    seconds: int | None
 
 
 def progress(done: int, of_partitions: int, copied: int, total: int, fresh: int, elapsed_ms: int) -> Progress:

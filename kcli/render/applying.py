@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from kcli.model.layout import Preview
-from kcli.model.moves import TopicPartition
-from kcli.plan.applying import Progress
+from kcli.model.moves import Progress, TopicPartition
 
 WIDTH = 30
 SHOWN = 10  # partitions that a line names

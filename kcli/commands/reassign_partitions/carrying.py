@@ -18,10 +18,10 @@ from kcli.commands.reassign_partitions.stopping import Stopped, Stopping
 from kcli.errors import Failure, Refused, Unreachable
 from kcli.model import Reassignment, Topic
 from kcli.model.layout import Replicas
-from kcli.model.moves import ANY, Plan, Target, TopicPartition
+from kcli.model.moves import ANY, Plan, Progress, Target, TopicPartition
 from kcli.plan import applying, throttles
 from kcli.plan import reassignment as plan
-from kcli.plan.applying import Look, Pace, Progress, State
+from kcli.plan.applying import Look, Pace, State
 from kcli.render import applying as render
 from kcli.render import reassignment as words
 from kcli.report import Report

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from kcli.model import Partition, Reassignment, Topic
 from kcli.model.layout import Replicas
-from kcli.model.moves import DirStatus, Plan, Target, TopicPartition
+from kcli.model.moves import DirStatus, Plan, Progress, Target, TopicPartition
 from kcli.plan import applying
-from kcli.plan.applying import NOT_THERE, PATIENCE_MS, Look, Pace, Progress, State, Step, step
+from kcli.plan.applying import NOT_THERE, PATIENCE_MS, Look, Pace, State, Step, step
 
 A, B, C = ("t", 0), ("t", 1), ("t", 2)
 TARGETS = (Target(*A, (1, 4)), Target(*B, (2, 4)), Target(*C, (4,)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kcli.plan.applying import Progress
+from kcli.model.moves import Progress
 from kcli.render import applying as render
 
 
