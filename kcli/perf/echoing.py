@@ -61,16 +61,20 @@ class Run:
         latencies, total = Latencies(), 0
         stopped: BaseException | None = None
         limits = NetworkSettings.of(self._connection.settings)
-        with Network(self._connection, limits, notice=self._notice) as network:
-            network.start()
-            present(network, [self._topic])
+        with (
+            Network(self._connection, limits, notice=self._notice) as network,
+            Network(self._connection, limits, notice=self._notice) as reading,
+        ):
+            for each in (network, reading):  # a broker answers in the order of requests: each has its own connection
+                each.start()
+                present(each, [self._topic])
             producer = Producer(network, self._settings, failed=self._not_sent)
-            fetcher = Fetcher(network, self._fetch)
-            keys = [(self._topic, index) for index in network.topology.topics[self._topic].leaders]
+            fetcher = Fetcher(reading, self._fetch)
+            keys = [(self._topic, index) for index in reading.topology.topics[self._topic].leaders]
             fetcher.assign({key: row.offset for key, row in fetcher.offsets(dict.fromkeys(keys, LATEST)).items()})
             try:
                 for index in range(count):
-                    taken = self._echo(network, producer, fetcher)
+                    taken = self._echo(reading, producer, fetcher)
                     total += taken
                     latencies.add(taken / 1e6, 1)
                     self._told(index, taken)
@@ -78,25 +82,21 @@ class Run:
                 stopped = why
         return Echoed(latencies, total, stopped)
 
-    def _echo(self, network: Network, producer: Producer, fetcher: Fetcher) -> int:
+    def _echo(self, reading: Network, producer: Producer, fetcher: Fetcher) -> int:
         key, value, headers = self._made()
         began = time.monotonic_ns()
         producer.send(self._topic, key, value, headers)
-        deadline = network.now_ms() + PATIENCE_MS
+        producer.flush()
+        if self._failed:
+            raise Failure(self._failed[0])
+        deadline = reading.now_ms() + PATIENCE_MS
         found: list[Record] = []
-        while not found or producer.pending:
-            left = deadline - network.now_ms()
-            if self._failed:
-                raise Failure(self._failed[0])
+        while not found:
+            left = deadline - reading.now_ms()
             if left <= 0:
                 raise Failure("poll() timed out before finding a result (timeout:[60000ms])")
-            # Both wait for the same network: whichever is called hears for the other, too.
-            producer.poll(0)
-            if not found:
-                blocks, _ = fetcher.poll(left)
-                found = [record for block in blocks for record in block.records()]
-            else:
-                producer.poll(left)
+            blocks, _ = fetcher.poll(left)
+            found = [record for block in blocks for record in block.records()]
         taken = time.monotonic_ns() - began
         self._check(found, (key, value, tuple(headers)))
         return taken

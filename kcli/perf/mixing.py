@@ -1,6 +1,7 @@
 """Writing and reading at once: how long records take from their sending until they have been read.
 
-Each value begins with the moment of its sending, so that the clock of one process measures both ends.
+Each value begins with the moment of its sending, so that the clock of one process measures both ends. Writing and
+reading have connections of their own: a broker answers in the order of requests, and a fetch may wait for long.
 """
 
 import random
@@ -24,7 +25,7 @@ from kcli.plan.perf import Pace
 from kcli.properties import Connection
 
 STAMP = struct.Struct(">q")
-STEP_MS = 2.0
+STEP_MS = 1.0  # how long one side is waited for without a look at the other
 MAX_CHUNK = 1024
 QUIET_MS = 10_000.0  # how long what is missing is waited for
 
@@ -64,13 +65,17 @@ class Run:
         """Raises Failure for what keeps it from beginning; what ends it later comes with the result."""
         stopped: BaseException | None = None
         limits = NetworkSettings.of(self._connection.settings)
-        with Network(self._connection, limits, notice=self._notice) as self._network:
-            self._network.start()
-            present(self._network, [self._topic])
+        with (
+            Network(self._connection, limits, notice=self._notice) as self._network,
+            Network(self._connection, limits, notice=self._notice) as reading,
+        ):
+            for network in (self._network, reading):
+                network.start()
+                present(network, [self._topic])
             crc32c(b"")
             producer = Producer(self._network, self._settings, failed=self._not_sent, delivered=self._delivered)
-            fetcher = Fetcher(self._network, self._fetch)
-            keys = [(self._topic, index) for index in self._network.topology.topics[self._topic].leaders]
+            fetcher = Fetcher(reading, self._fetch)
+            keys = [(self._topic, index) for index in reading.topology.topics[self._topic].leaders]
             fetcher.assign({key: row.offset for key, row in fetcher.offsets(dict.fromkeys(keys, LATEST)).items()})
             self._stats = Stats(self._network.now_ms(), self._interval_ms)
             try:
@@ -94,9 +99,8 @@ class Run:
                 producer.send_values(self._topic, [value] * size, mark=Chunk(now(), sent, self._size))
                 sent += size
             producer.poll(0)
-            wait = 0.0 if due > chunk else pace.rest_ms(elapsed, sent) if pace.limited and sent < count else STEP_MS
             before = self._read.records
-            blocks, _ = fetcher.poll(wait)
+            blocks, _ = fetcher.poll(0.0 if due > chunk else STEP_MS)
             for block in blocks:
                 self._took(block)
             if self._read.records > before or sent < count or producer.pending:
