@@ -244,7 +244,7 @@ class _Run:
             move_directories(self.admin, placed, BEGIN_MS)
 
     def _go_on(self, again: str | None) -> None:
-        if self.step.state.asked and (again or self.entry):
+        if (self.step.state.asked or self.step.moving) and (again or self.entry):
             _tell(render.go_on(f"kcli reassign apply {again or self.entry}"))
 
     def _stop(self) -> None:
