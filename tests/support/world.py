@@ -48,7 +48,7 @@ from kcli.model import (
     Topic,
 )
 from tests.support.world_groups import GroupsScript, GroupsWorld
-from tests.support.world_moves import Moving
+from tests.support.world_moves import MovesScript, Moving
 from tests.support.world_transactions import TransactionsScript, TransactionsWorld
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
@@ -261,7 +261,7 @@ class World(Moving, GroupsWorld, TransactionsWorld):
         return tuple(ids[(index + at) % len(ids)] for at in range(factor))
 
 
-class Script(GroupsScript, TransactionsScript):
+class Script(MovesScript, GroupsScript, TransactionsScript):
     """What a golden text's lines do, one after another, to one world."""
 
     world: World
