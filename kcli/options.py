@@ -12,13 +12,13 @@ A command declares its options with click and takes its manners from `Tool` (kcl
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from kcli import client, contexts, properties
-from kcli.errors import FAILED, SUCCESS, Failure
+from kcli.errors import FAILED, SUCCESS, Failure, Usage
 from kcli.manners import INT, LONG, Given, Manners, OptionalValue, Parted, Tool, Tools, long_name
 from kcli.properties import Connection
 from kcli.report import Report
@@ -37,6 +37,7 @@ __all__ = [
     "connection",
     "connection_with",
     "endpoint",
+    "group",
     "long_name",
     "notice",
     "output",
@@ -96,6 +97,19 @@ _ENDPOINT = (
     click.option("--command-config", metavar="FILE", help="Client properties file (security.protocol=... and so on)."),
     click.option("--command-property", metavar="KEY=VALUE", multiple=True, help="One client property; repeatable."),
 )
+
+
+def group(told: str | None, config: str | None, pairs: Sequence[str]) -> str | None:
+    """The group that a consumer is told of: by --group, by properties, by a file. Raises Usage: they do not agree."""
+    file = properties.load(config) if config else {}
+    found = {told, properties.pairs(pairs).get("group.id"), file.get("group.id")}
+    groups = sorted(group for group in found if group is not None)
+    if len(groups) > 1:
+        raise Usage(
+            "The group ids provided in different places (directly using '--group', via '--consumer-property', or via "
+            f"'--consumer.config') do not match. Detected group ids: {', '.join(map(repr, groups))}"
+        )
+    return groups[0] if groups else None
 
 
 def connect_to(bootstrap: str | None, config: str | None, overrides: Iterable[str] = ()) -> Connection:

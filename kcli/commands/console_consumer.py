@@ -1,7 +1,7 @@
 """kcli console-consumer: print the records of a topic (bin/kafka-console-consumer.sh).
 
-Partitions are read directly: no group is made, nothing is left behind. Beyond Kafka: --output json, the last n records,
-records from a moment on, --until latest, a filter by key.
+Without --group partitions are read directly: no group is made, nothing is left behind. Beyond Kafka: --output json,
+the last n records, records from a moment on, --until latest, a filter by key.
 """
 
 import os
@@ -9,6 +9,7 @@ import re
 import select
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,11 +20,12 @@ from kcli.errors import FAILED, SUCCESS, Failure, Setup, Usage
 from kcli.options import INT, LONG, Given
 from kcli.pipeline.decoding import Block
 from kcli.pipeline.fetcher import Fetcher, Key
+from kcli.pipeline.membership_pump import Membership
 from kcli.pipeline.messages import EARLIEST, LATEST
-from kcli.pipeline.network import FOREVER_MS, Network
-from kcli.pipeline.settings import FetchSettings, Properties
-from kcli.pipeline.stopping import Stopped, on_signals
-from kcli.pipeline.subscription import LOOK_MS, Subscription, Wanted
+from kcli.pipeline.network import Network
+from kcli.pipeline.settings import FetchSettings, GroupSettings, Properties
+from kcli.pipeline.stopping import Hold, Stopped, on_signals, write_all
+from kcli.pipeline.subscription import Subscription, Wanted
 from kcli.plan import console as plan
 from kcli.properties import Connection
 from kcli.render import console as render
@@ -45,7 +47,7 @@ DEPRECATED = {
     "consumer-property": "command-property",
     "consumer.config": "command-config",
 }
-NO_GROUPS = "Without --group the consumer reads all partitions by itself, and leaves no group behind."
+NO_PLACE = "A group begins where it has committed, and ends nowhere."
 
 
 def check(given: Given) -> None:
@@ -70,23 +72,16 @@ def check(given: Given) -> None:
             )
 
 
-def _groups(given: Mapping[str, Any]) -> None:
-    """Refuse groups: as Kafka refuses contradictions, and then altogether."""
-    texts = properties.pairs((*given["consumer_property"], *given["command_property"]))
-    path = given["consumer_config"] or given["command_config"]
-    told = [given["group"], texts.get("group.id"), (properties.load(path) if path else {}).get("group.id")]
-    groups = sorted({group for group in told if group is not None})
-    if len(groups) > 1:
-        raise Usage(
-            "The group ids provided in different places (directly using '--group', via '--consumer-property', or via "
-            f"'--consumer.config') do not match. Detected group ids: {', '.join(map(repr, groups))}"
-        )
-    if groups and given["partition"] is not None:
+def _group(given: Mapping[str, Any]) -> str | None:
+    """The group to be a member of. Raises Usage: contradictions, as Kafka refuses them."""
+    pairs = (*given["consumer_property"], *given["command_property"])
+    group = options.group(given["group"], given["consumer_config"] or given["command_config"], pairs)
+    if group is not None and given["partition"] is not None:
         raise Usage("Options group and partition cannot be specified together.")
-    if given["group"] is not None:
-        raise Setup("--group is not built yet in this version of kcli.", NO_GROUPS)
-    if groups:
-        raise Setup("group.id is not supported yet in this version of kcli.", NO_GROUPS)
+    for option in ("offset", "until"):
+        if group is not None and given[option] is not None:
+            raise Usage(f"Options group and {option} cannot be specified together.", NO_PLACE)
+    return group
 
 
 @click.command(cls=options.Tool, check=check, examples=EXAMPLES)
@@ -128,7 +123,7 @@ def _groups(given: Mapping[str, Any]) -> None:
 @click.option("--key-deserializer", metavar="CLASS", help="As key.deserializer.")
 @click.option("--value-deserializer", metavar="CLASS", help="As value.deserializer.")
 @click.option("--skip-message-on-error", is_flag=True, help="Leave out records that cannot be printed.")
-@click.option("--group", metavar="GROUP", help="Not built yet.")
+@click.option("--group", metavar="GROUP", help="Read as a member of this group, and commit what is printed.")
 @click.option("--command-property", multiple=True, metavar="KEY=VALUE", help="One consumer setting; repeatable.")
 @click.option("--command-config", metavar="FILE", help="A file of consumer settings (security.protocol=... and so on).")
 @click.option(
@@ -139,14 +134,15 @@ def _groups(given: Mapping[str, Any]) -> None:
 @click.option("--enable-systest-events", is_flag=True, help="Print shutdown_complete at the end.")
 def command(**given: Any) -> int:
     """Print the records of a topic."""
-    _groups(given)
+    group = _group(given)
     connection = options.connect_to(
         given["bootstrap_server"],
         given["command_config"] or given["consumer_config"],
         (*given["command_property"], *given["consumer_property"]),
     )
     connection = connection._replace(settings=_settings(connection.settings, given))
-    run = _Run(given, connection, FetchSettings.of(connection.settings), _formatter(given))
+    member = None if group is None else GroupSettings.of(connection.settings, group)
+    run = _Run(given, connection, FetchSettings.of(connection.settings), member)
     try:
         return run.all()
     except Stopped as stopped:
@@ -186,9 +182,12 @@ class _Run:
     """One run: which partitions, from where to where, and what has been printed."""
 
     def __init__(
-        self, given: Mapping[str, Any], connection: Connection, settings: FetchSettings, formatter: render.Formatter
+        self, given: Mapping[str, Any], connection: Connection, settings: FetchSettings, group: GroupSettings | None
     ) -> None:
-        self._connection, self._settings, self._formatter = connection, settings, formatter
+        self._group = group
+        self._membership: Membership | None = None
+        self._hold: Hold | None = None
+        self._connection, self._settings, self._formatter = connection, settings, _formatter(given)
         flag = Properties(connection.settings).flag
         self._wanted = Wanted(
             given["topic"],
@@ -209,6 +208,7 @@ class _Run:
         self._ends: dict[Key, int] = {}  # where --until stops, of the partitions that are not there yet
         self._out: list[bytes] = []
         self._held = 0
+        self._shown: dict[Key, int] = {}  # behind what is printed, or about to be, of what has been handed out last
 
     def all(self) -> int:
         """Read and print until there is a reason to end; returns the exit code. Raises Failure, Stopped."""
@@ -216,26 +216,41 @@ class _Run:
         with on_signals(), Network(self._connection, notice=_warn) as network:
             network.start()
             self._network, self._fetcher = network, Fetcher(network, self._settings)
-            try:
-                self._read()
-            except _Unprintable:
-                raise
-            except Failure as failure:
-                self._write()
-                _warn("\n".join(filter(None, (failure.message, failure.advice))))
-                code = FAILED
-            except BrokenPipeError:  # whoever read our output has seen enough
-                self._out.clear()
-                os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
-            finally:
-                self._close()
+            if self._group:
+                self._membership = Membership(network, self._fetcher, self._wanted, self._group)
+                self._hold = Hold(network.wake)
+            with self._hold or nullcontext():
+                try:
+                    self._read()
+                except _Unprintable:
+                    raise
+                except Failure as failure:
+                    self._write()
+                    _tell(failure)
+                    code = FAILED
+                except BrokenPipeError:  # whoever read our output has seen enough
+                    self._out.clear()
+                    self._shown.clear()
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+                finally:
+                    code = self._close() or code
         return code
 
-    def _close(self) -> None:
+    def _close(self) -> int:
+        """Print what is left, leave the group, tell the total; returns the exit code of that."""
+        code = SUCCESS
         self._write()
+        try:
+            if self._membership:
+                self._membership.dealt(self._shown)
+                self._membership.leave()
+        except Failure as failure:
+            _tell(failure)
+            code = FAILED
         if self._systest:
             os.write(STDOUT, b"shutdown_complete\n")
         _warn(render.summary(self.count))
+        return code
 
     # --- reading
 
@@ -243,19 +258,25 @@ class _Run:
         now = self._network.now_ms
         later = EARLIEST if self._start.offset is None else self._start.offset
         patient = self._until is None
-        found = Subscription(self._network, self._fetcher, self._wanted, self._starts, later, patient=patient)
+        found = self._membership or Subscription(
+            self._network, self._fetcher, self._wanted, self._starts, later, patient=patient
+        )
         hangup = select.poll()
         hangup.register(STDOUT, 0)
         deadline = now() + self._timeout
         while self._left > 0:
+            if self._hold:
+                self._hold.check()
             found.discover()
-            if self._until and found.known and self._complete():
+            if self._until and isinstance(found, Subscription) and found.known and self._complete():
                 return
-            wait = min(deadline - now(), LOOK_MS if found.missing else FOREVER_MS)
-            blocks, _ = self._fetcher.poll(max(wait, 0))
+            blocks, _ = self._fetcher.poll(max(min(deadline - now(), found.wait_ms), 0))
+            self._shown = {(block.topic, block.partition): block.start for block in reversed(blocks)}
             for block in blocks:
                 self._show(block)
             self._write()
+            if self._membership and self._left > 0:
+                self._membership.settled()
             if blocks:
                 deadline = now() + self._timeout
             elif now() >= deadline or hangup.poll(0):
@@ -296,13 +317,18 @@ class _Run:
         if key in self._ends:
             block.end = min(block.end, self._ends[key])
         if self._formatter.values_only and self._keys.all:
-            values = block.values()[: self._left]
+            values = block.values()
+            cut = len(values) > self._left
+            self._shown[key] = block.records()[self._left].offset if cut else block.end
+            values = values[: self._left]
             self._took(len(values))
             self._print(self._formatter.values(values))
             return
-        records = [record for record in block.records() if self._keys.wants(record.key)][: self._left]
+        wanted = [record for record in block.records() if self._keys.wants(record.key)]
+        records = wanted[: self._left]
         try:
             self._print(self._formatter.records(*key, block.head.append_time, records))
+            self._shown[key] = records[-1].offset + 1 if len(wanted) > len(records) else block.end
             self._took(len(records))
         except Failure:
             for record in records:  # one by one, to know which one it is
@@ -310,6 +336,7 @@ class _Run:
                 try:
                     self._print(self._formatter.records(*key, block.head.append_time, [record]))
                 except Failure as failure:
+                    self._shown[key] = record.offset
                     self._unprintable(f"{block.topic}-{block.partition} at offset {record.offset}", failure)
 
     def _unprintable(self, where: str, failure: Failure) -> None:
@@ -329,11 +356,14 @@ class _Run:
             self._write()
 
     def _write(self) -> None:
-        text = memoryview(b"".join(self._out))
+        text = b"".join(self._out)
         self._out.clear()
         self._held = 0
-        while text:
-            text = text[os.write(STDOUT, text) :]
+        try:
+            write_all(STDOUT, text, self._hold)
+        except Stopped:  # nobody takes it: it counts as not printed
+            self._shown.clear()
+            raise
 
 
 def _start(given: Mapping[str, Any], settings: FetchSettings) -> plan.Start:
@@ -359,6 +389,10 @@ def _milliseconds(text: str) -> int:
         return (datetime.fromisoformat(text).astimezone() - EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError, OSError) as error:
         raise Setup(f"@{text} is not a moment", "Write it as @2026-01-31T12:00 or as @ and ms since 1970.") from error
+
+
+def _tell(failure: Failure) -> None:
+    _warn("\n".join(filter(None, (failure.message, failure.advice))))
 
 
 def _warn(text: str) -> None:

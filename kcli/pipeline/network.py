@@ -27,6 +27,7 @@ from kcli.properties import Address, Connection
 
 NO_BROKER = "Start one with 'kcli cluster up', or name yours with --bootstrap-server HOST:PORT."
 SEED = -1  # the node id of the broker that the user named, until its own is known
+COORDINATOR = -2  # and below: a second link to a node, for a group (see Network.coordinator)
 FOREVER_MS = 3_600_000.0
 
 
@@ -107,6 +108,10 @@ class Network:
             self._open(node)
         return found
 
+    def coordinator(self, node: int) -> Link | None:
+        """A link of its own to a group's coordinator: a JoinGroup that waits for others would hold up all behind it."""
+        return self.link(COORDINATOR - node)
+
     @property
     def unsent(self) -> bool:
         """Whether any link has something to send that its socket has not taken yet."""
@@ -142,6 +147,13 @@ class Network:
             return False
         self._watched.add(file)
         return True
+
+    def wake(self) -> None:
+        """Let the `poll` that waits, or else the next one, return at once. A signal handler may call this."""
+        try:
+            self._bell.send(b"!")
+        except OSError:  # full of bells, or closed
+            return
 
     def unwatch(self, file: int) -> None:
         if file in self._watched:
@@ -197,10 +209,11 @@ class Network:
 
     def any_link(self) -> Link | None:
         """A link to whatever broker is there; None: not yet."""
-        links = [link for link in self._links.values() if not link.unsent] or list(self._links.values())
+        every = [link for node, link in self._links.items() if node > COORDINATOR]
+        links = [link for link in every if not link.unsent] or every
         if links:
             return min(links, key=lambda link: link.in_flight)
-        if not self._opening:
+        if not any(node > COORDINATOR for node in self._opening):
             # Nobody is there: try the nodes that were known and the brokers that the user named, in turn.
             nodes = [*self.topology.nodes, SEED]
             self._open(nodes[self._seeds % len(nodes)])
@@ -222,7 +235,7 @@ class Network:
         now = self.now_ms()
         if node in self._opening or now < self._retry_at.get(node, 0):
             return
-        address = self.topology.nodes.get(node)
+        address = self.topology.nodes.get(node if node > COORDINATOR else COORDINATOR - node)
         if address is None and node != SEED:
             return
         if address is None:

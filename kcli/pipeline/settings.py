@@ -10,6 +10,7 @@ from kcli.errors import Failure
 from kcli.pipeline.compression import CODECS, GZIP, LZ4, ZSTD
 
 INT, LONG = 31, 63
+RANGE = "org.apache.kafka.clients.consumer.RangeAssignor"
 MAX_IDEMPOTENT_IN_FLIGHT = 5  # how many batches of a producer a broker remembers
 UNSUPPORTED = {
     "transactional.id": "transactions",
@@ -190,4 +191,49 @@ class FetchSettings(NamedTuple):
             properties.number("fetch.max.bytes", d.max_bytes),
             properties.number("max.partition.fetch.bytes", d.partition_bytes),
             properties.flag("check.crcs", d.check_crcs),
+        )
+
+
+class GroupSettings(NamedTuple):
+    """A member of a group, by the classic protocol."""
+
+    group: str
+    instance: str | None = None
+    session_ms: int = 45_000
+    heartbeat_ms: int = 3_000
+    poll_ms: int = 300_000  # the longest a rebalance waits for a member
+    auto_commit: bool = True
+    commit_ms: int = 5_000
+    reset: str = "latest"
+    stable: bool = False  # whether offsets of open transactions are waited for
+    backoff_ms: int = 100
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str], group: str) -> Self:
+        """Raises Failure: a setting that is wrong, or a way of being a member that is not spoken here."""
+        properties, d = Properties(texts), cls(group)
+        if texts.get("group.protocol", "classic").strip().lower() != "classic":
+            raise Failure(
+                f"group.protocol={texts['group.protocol']} is not supported: this client is a member by the classic "
+                "protocol only",
+                "Leave the setting out: groups of the classic protocol work on every broker.",
+            )
+        strategies = texts.get("partition.assignment.strategy", RANGE)
+        if RANGE not in [name.strip() for name in strategies.split(",")]:
+            raise Failure(f"partition.assignment.strategy={strategies} is not supported: this client has {RANGE}")
+        session = properties.number("session.timeout.ms", d.session_ms)
+        heartbeat = properties.number("heartbeat.interval.ms", d.heartbeat_ms)
+        if heartbeat >= session:
+            raise Failure("Heartbeat must be set lower than the session timeout")
+        return cls(
+            group,
+            texts.get("group.instance.id"),
+            session,
+            heartbeat,
+            properties.number("max.poll.interval.ms", d.poll_ms, 1),
+            properties.flag("enable.auto.commit", d.auto_commit),
+            properties.number("auto.commit.interval.ms", d.commit_ms),
+            properties.choice("auto.offset.reset", d.reset, ("earliest", "latest", "none")),
+            texts.get("isolation.level") == "read_committed",
+            properties.number("retry.backoff.ms", d.backoff_ms, bits=LONG),
         )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from kcli.errors import Failure
 from kcli.pipeline.fetcher import TOPIC_AUTHORIZATION_FAILED, Fetcher, Key
 from kcli.pipeline.messages import EARLIEST
-from kcli.pipeline.network import Network
+from kcli.pipeline.network import FOREVER_MS, Network
 from kcli.pipeline.producer import INVALID_TOPIC
 
 LOOK_MS = 1_000  # how often a topic is looked for that is not there
@@ -58,6 +58,11 @@ class Subscription:
     def missing(self) -> bool:
         """Whether the topic, or the partition, is not there (yet)."""
         return self._wanted.topic is not None and not self.seen
+
+    @property
+    def wait_ms(self) -> float:
+        """How long a poll may last before `discover` has something to do."""
+        return LOOK_MS if self.missing else FOREVER_MS
 
     def discover(self) -> None:
         """Begin to read what is there and has not been seen. Raises Failure: a topic that can never be read."""

@@ -15,6 +15,7 @@ from kcli.errors import Failure
 T = TypeVar("T")
 Buffer = bytes | bytearray | memoryview
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 22
+OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT, LEAVE_GROUP, SYNC_GROUP = range(8, 15)
 NO_ID = UUID(int=0)
 
 # request: (oldest version spoken here, newest, first flexible one). Kafka has had the oldest since 0.11.
@@ -24,6 +25,13 @@ VERSIONS = {
     LIST_OFFSETS: (1, 10, 6),
     METADATA: (4, 13, 9),
     INIT_PRODUCER_ID: (0, 5, 2),
+    OFFSET_COMMIT: (3, 9, 8),  # from 10 on by topic id
+    OFFSET_FETCH: (3, 7, 6),  # from 8 on for many groups
+    FIND_COORDINATOR: (1, 3, 3),  # from 4 on for many groups
+    JOIN_GROUP: (2, 9, 6),
+    HEARTBEAT: (1, 4, 4),
+    LEAVE_GROUP: (1, 5, 4),
+    SYNC_GROUP: (1, 5, 4),
 }
 NAMES = {
     PRODUCE: "Produce",
@@ -32,6 +40,13 @@ NAMES = {
     METADATA: "Metadata",
     API_VERSIONS: "ApiVersions",
     INIT_PRODUCER_ID: "InitProducerId",
+    OFFSET_COMMIT: "OffsetCommit",
+    OFFSET_FETCH: "OffsetFetch",
+    FIND_COORDINATOR: "FindCoordinator",
+    JOIN_GROUP: "JoinGroup",
+    HEARTBEAT: "Heartbeat",
+    LEAVE_GROUP: "LeaveGroup",
+    SYNC_GROUP: "SyncGroup",
 }
 
 _int16, _int32, _int64 = struct.Struct(">h"), struct.Struct(">i"), struct.Struct(">q")
@@ -103,6 +118,14 @@ class Writer:
         else:
             self.int16(-1 if raw is None else len(raw))
         self.out += raw or b""
+
+    def data_bytes(self, value: bytes | None) -> None:
+        size = -1 if value is None else len(value)
+        if self.flexible:
+            self.out += varint(size + 1)
+        else:
+            self.int32(size)
+        self.out += value or b""
 
     def array(self, count: int | None) -> None:
         """The head of an array of `count` elements, which follow; None is the null array."""
