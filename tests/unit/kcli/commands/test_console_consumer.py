@@ -188,8 +188,22 @@ def test_until_latest_does_not_wait_for_a_topic(kcli: Kcli) -> None:
          "'earliest', 'latest', or a non-negative long."),
         ("--topic t --offset @yesterday", "@yesterday is not a moment"),
         ("--include [", "--include: '[' is not a regular expression: unterminated character set at position 0"),
-        ("--topic t --group g", "--group is not built yet in this version of kcli."),
-        ("--topic t --command-property group.id=g", "group.id is not supported yet in this version of kcli."),
+        ("--topic t --group g --offset -3", "Options group and offset cannot be specified together."),
+        ("--topic t --command-property group.id=g --until latest",
+         "Options group and until cannot be specified together."),
+        (
+            "--topic t --group g --command-property group.protocol=consumer",
+            "group.protocol=consumer is not supported: this client is a member by the classic protocol only",
+        ),
+        (
+            "--topic t --group g --command-property partition.assignment.strategy=Sticky",
+            "partition.assignment.strategy=Sticky is not supported: this client has "
+            "org.apache.kafka.clients.consumer.RangeAssignor",
+        ),
+        (
+            "--topic t --group g --command-property session.timeout.ms=3000",
+            "Heartbeat must be set lower than the session timeout",
+        ),
         ("--topic t --group a --command-property group.id=b", "The group ids provided in different places (directly "
          "using '--group', via '--consumer-property', or via '--consumer.config') do not match. "
          "Detected group ids: 'a', 'b'"),
