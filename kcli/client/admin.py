@@ -6,10 +6,11 @@ from kcli.client.moves import Moves
 from kcli.client.offsets import Offsets
 from kcli.client.settings import Settings
 from kcli.client.topics import Topics
+from kcli.client.transactions import Transactions
 from kcli.properties import Connection
 
 
-class KafkaAdmin(Topics, Settings, Clusters, Moves, Offsets, Groups):
+class KafkaAdmin(Topics, Settings, Clusters, Moves, Offsets, Groups, Transactions):
     """kcli.client.port.Admin, over the network."""
 
 

@@ -15,6 +15,10 @@ from kcli.model.offsets import EARLIEST_LOCAL, EARLIEST_PENDING_UPLOAD, LATEST_T
 SINCE = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
 
 
+SAMPLE_BYTES = 64 * 1024  # of a partition: enough for most batches
+SAMPLES = 100  # partitions in one request
+
+
 class Offsets(Routing):
     def list_offsets(
         self, times: Mapping[TopicPartition, int], *, committed_only: bool = False
@@ -65,3 +69,33 @@ class Offsets(Routing):
             }
 
         return self._at_leaders(offsets, ask, change=True)
+
+    def read_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, bytes | Refused]:
+        def ask(broker: int, here: list[TopicPartition]) -> dict[TopicPartition, bytes | Refused]:
+            told: dict[TopicPartition, bytes | Refused] = {}
+            for at in range(0, len(here), SAMPLES):
+                asked = by_topic(here[at : at + SAMPLES])
+                topics = [
+                    {
+                        "topic": name,
+                        "partitions": [
+                            {
+                                "partition": index,
+                                "fetch_offset": offsets[name, index],
+                                "partition_max_bytes": SAMPLE_BYTES,
+                            }
+                            for index in rows
+                        ],
+                    }
+                    for name, rows in asked.items()
+                ]
+                answer = self._ask_of(
+                    broker, "Fetch", replica_id=-1, max_wait_ms=0, min_bytes=0, topics=topics, forgotten_topics_data=[]
+                )
+                for topic in answer.responses:
+                    for row in topic.partitions:
+                        one = (topic.topic, row.partition_index)
+                        told[one] = Refused(row.error_code) if row.error_code else bytes(row.records or b"")
+            return told
+
+        return self._at_leaders(offsets, ask)

@@ -24,6 +24,7 @@ from kcli.model import (
 from kcli.model.groups import Committed, Group, GroupListing
 from kcli.model.moves import Directory, TopicPartition
 from kcli.model.offsets import Position
+from kcli.model.transactions import ActiveProducer, Transaction, TransactionListing
 
 PAGE = 2000  # partitions asked for in one answer; brokers cap it at max.request.partition.size.limit
 
@@ -136,6 +137,9 @@ class Admin(Protocol):
     def delete_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int | Refused]:
         """Delete the records before these offsets (-1: all up to the high watermark); tells the new low watermarks."""
 
+    def read_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, bytes | Refused]:
+        """A few record batches of each partition, from the one with an offset on; the last one may be cut off."""
+
     def list_groups(self) -> tuple[GroupListing, ...]:
         """All groups of all coordinators, by id."""
 
@@ -157,3 +161,29 @@ class Admin(Protocol):
 
     def delete_groups(self, groups: Collection[str]) -> Mapping[str, Refused | None]:
         """Delete groups without members, and what they have committed."""
+
+    def list_transactions(
+        self, *, longer_than_ms: int = -1, pattern: str | None = None, producers: Collection[int] = ()
+    ) -> tuple[TransactionListing, ...]:
+        """The transactional ids of all coordinators, by id.
+
+        longer_than_ms  only those with a transaction that is open for longer; negative: all
+        pattern         only ids that match this expression (RE2)
+        producers       only those with one of these producer ids; empty: all
+        """
+
+    def describe_transactions(self, ids: Collection[str]) -> Mapping[str, Transaction | Refused]:
+        """Transactional ids in full."""
+
+    def describe_producers(
+        self, partitions: Collection[TopicPartition], broker: int | None = None
+    ) -> Mapping[TopicPartition, tuple[ActiveProducer, ...] | Refused]:
+        """The producers that partitions remember, by id; as their leaders tell, or as a replica does."""
+
+    def abort_transaction(
+        self, partition: TopicPartition, producer_id: int, producer_epoch: int, coordinator_epoch: int
+    ) -> None:
+        """Write the marker that aborts a producer's transaction in one partition. Raises Refused."""
+
+    def fence_producers(self, transactional_id: str) -> None:
+        """Abort the transaction of a transactional id, and fence off who has it. Raises Refused."""

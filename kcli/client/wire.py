@@ -21,8 +21,8 @@ MAX_ANSWER_BYTES = 512 * 1024 * 1024
 API_VERSIONS = 18
 UNSUPPORTED_VERSION = 35
 OWN_SCHEMAS, NOT_IN_KAFKA_PYTHON = "schemas.protocol", frozenset({"UnregisterBroker", "ConsumerGroupDescribe"})
-# From version 10 on these speak of topics by their ids, which a tool for people would have to look up.
-NEWEST = {"OffsetFetch": 9, "OffsetCommit": 9}
+# Newer versions speak of topics by their ids, which a tool for people would have to look up.
+NEWEST = {"OffsetFetch": 9, "OffsetCommit": 9, "Fetch": 12}
 Clock = Callable[[], float]
 
 

@@ -99,3 +99,47 @@ class Change(NamedTuple):
     when: str
     what: str
     former: Mapping[str, Mapping[TopicPartition, Committed | None]]
+
+
+class PartitionLag(NamedTuple):
+    """How far a group is behind in a partition. `end` None: the partition is gone, or its leader."""
+
+    topic: str
+    partition: int
+    committed: int
+    end: int | None
+    lag_ms: int | None
+
+    @property
+    def lag(self) -> int:
+        """Records; 0 where the end is not known."""
+        return 0 if self.end is None else max(0, self.end - self.committed)
+
+
+class GroupLag(NamedTuple):
+    """How far a group is behind. Rates are in records a second; None: there was one look only."""
+
+    group: str
+    state: str
+    members: int
+    partitions: tuple[PartitionLag, ...]
+    rate_in: float | None
+    rate_out: float | None
+
+    @property
+    def lag(self) -> int:
+        return sum(one.lag for one in self.partitions)
+
+    @property
+    def lag_ms(self) -> int | None:
+        """That of the partition that is the farthest behind; None: not known of any."""
+        return max((one.lag_ms for one in self.partitions if one.lag_ms is not None), default=None)
+
+    @property
+    def catch_up_s(self) -> float | None:
+        """Seconds until the lag is 0 if all goes on like this; None: never, or not known."""
+        if self.lag == 0:
+            return 0.0
+        if self.rate_in is None or self.rate_out is None or self.rate_out <= self.rate_in:
+            return None
+        return self.lag / (self.rate_out - self.rate_in)

@@ -142,6 +142,17 @@ class Copying(NamedTuple):
     replicas: int
 
 
+class Progress(NamedTuple):
+    """How far a plan is. `rate`: bytes per second; `seconds`: that are left; None where nobody can tell."""
+
+    partitions: int
+    of_partitions: int
+    copied: int
+    total: int
+    rate: int | None
+    seconds: int | None
+
+
 class Leftover(NamedTuple):
     """Brokers and topics on which a replication throttle is set."""
 

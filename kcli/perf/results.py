@@ -13,6 +13,7 @@ from typing import Any
 from kcli import __version__
 from kcli.model.measures import MB, SHARES, Latencies, Window, per_second
 from kcli.perf.consuming import Consumed
+from kcli.perf.echoing import Echoed
 from kcli.perf.machine import machine, versions
 from kcli.perf.producing import Produced
 
@@ -80,14 +81,33 @@ def settings(texts: Mapping[str, str]) -> dict[str, str]:
     return {name: "(hidden)" if any(word in name for word in SECRET) else text for name, text in sorted(texts.items())}
 
 
+def about() -> dict[str, Any]:
+    """When and where."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+    }
+
+
+def echoed(run: Echoed, told: Mapping[str, Any], client: Mapping[str, str]) -> dict[str, Any]:
+    """The result of e2e-latency."""
+    return {
+        **about(),
+        "run": dict(told),
+        "client": settings(client),
+        "records": run.latencies.records,
+        "latency_ms": latency(run.latencies),
+        "histogram": histogram(run.latencies),
+    }
+
+
 def produced(run: Produced, told: Mapping[str, Any], client: Mapping[str, str]) -> dict[str, Any]:
     """`told`: what the run was to do; `client`: the producer's settings."""
     stats = run.stats
     return {
         "tool": "producer-perf-test",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "versions": versions(),
+        **about(),
         "run": dict(told),
         "client": settings(client),
         **rates(stats.latencies.records, stats.bytes, run.elapsed_ms),
@@ -109,9 +129,7 @@ def consumed(run: Consumed, told: Mapping[str, Any], client: Mapping[str, str]) 
     """`told`: what the run was to do; `client`: the consumer's settings."""
     return {
         "tool": "consumer-perf-test",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "versions": versions(),
+        **about(),
         "run": dict(told),
         "client": settings(client),
         **rates(run.records, run.bytes, run.elapsed_ms),

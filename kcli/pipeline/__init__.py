@@ -5,9 +5,11 @@ is a witness for the others. From the bottom up:
 
     wire, messages, produce, fetch      bytes <-> messages
     compression, checksum               what is inside a batch, and whether it is whole
-    encoding, decoding, isolation       records <-> batches; which of them may be seen
+    encoding, decoding, tally           records <-> batches; how much a batch holds
+    isolation                           which batches may be seen
     link, topology, network             a connection; who leads what; the event loop over both
-    outbox, partitioner, producer       order, numbers and retries of a partition (pure); where records go; sending
+    outbox, partitioner, identity       order, numbers and retries of a partition (pure); where records go; producer ids
+    producer                            sending
     fetcher, subscription               reading; which partitions to read
-    settings, stopping                  Kafka's client settings; ending in order when a signal comes
+    settings, names, stopping           Kafka's client settings; ending in order when a signal comes
 """

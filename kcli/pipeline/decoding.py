@@ -77,6 +77,11 @@ def batches(data: memoryview) -> Iterator[tuple[Head, memoryview]]:
         at = stop
 
 
+def first_ms(data: memoryview) -> int | None:
+    """The base time of a batch of which perhaps only the beginning is there; None: not even its header."""
+    return Head._make(_HEADER(data)).base_ms if len(data) >= HEADER_SIZE else None
+
+
 class Block:
     """One batch of a partition, from offset `start` (which may lie inside it) up to `end` (exclusive).
 

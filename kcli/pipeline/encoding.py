@@ -9,6 +9,7 @@ Source: KIP-98; design/hot-path item 7.
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from kcli.pipeline import compression
@@ -20,6 +21,7 @@ HEADER_SIZE = 61
 NO_PRODUCER = (-1, -1, -1)
 RECORD_OVERHEAD = 21  # length, attributes, timestamp delta and offset delta at their largest
 _MAX_TABLE = 1 << 16
+_MAX_FRAME = 1 << 10  # records of one size whose surroundings are kept whole
 _FRONT = struct.Struct(">qiibI").pack  # base offset, length, leader epoch, magic, CRC
 _COVERED = struct.Struct(">hiqqqhii").pack  # from the attributes on: what the CRC covers
 
@@ -73,7 +75,8 @@ class Open:
         self._take(_values(values, sizes, self.count, timestamp_ms - self.base_ms), len(values), timestamp_ms)
 
     def close(self, codec: int, level: int | None = None) -> Batch:
-        body = compression.compressed(codec, b"".join(self._pieces), level)
+        plain = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        body = compression.compressed(codec, plain, level)
         return Batch(body, codec, self.count, self.base_ms, self.max_ms, tuple(self.marks))
 
     def _take(self, encoded: bytes, count: int, timestamp_ms: int) -> None:
@@ -157,6 +160,28 @@ _fronts: dict[tuple[bytes, int], _Fronts] = {}
 
 def _values(values: Sequence[bytes], sizes: Sequence[int], first: int, delta_ms: int) -> bytes:
     count = len(values)
+    if count <= _MAX_FRAME and sizes.count(sizes[0]) == count:
+        parts = _frame(count, sizes[0], first, delta_ms).copy()
+        parts[1::2] = values
+        return b"".join(parts)
+    parts = _parts(sizes, first, delta_ms)
+    parts[3::4] = values
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=128)
+def _frame(count: int, size: int, first: int, delta_ms: int) -> list[bytes]:
+    """What stands around `count` values of one size: every second element is left free for a value."""
+    parts = _parts([size] * count, first, delta_ms)
+    frame = [b""] * (2 * count + 1)
+    frame[0:-1:2] = [b"".join(parts[at : at + 3]) for at in range(0, 4 * count, 4)]
+    frame[-1] = parts[-1]
+    return frame
+
+
+def _parts(sizes: Sequence[int], first: int, delta_ms: int) -> list[bytes]:
+    """What stands around values: every fourth element is left free for one."""
+    count = len(sizes)
     while len(_OFFSETS) < first + count:
         _OFFSETS.append(zigzag(len(_OFFSETS)) + b"\1")
     delta = zigzag(delta_ms)
@@ -168,10 +193,9 @@ def _values(values: Sequence[bytes], sizes: Sequence[int], first: int, delta_ms:
             parts[4 * low : 4 * high : 4] = map(fronts.__getitem__, sizes[low:high])
     parts[1::4] = _OFFSETS[first : first + count]
     parts[2::4] = map(_SIZES.__getitem__, sizes)
-    parts[3::4] = values
     parts[0] = parts[0][1:]  # no record comes before
     parts.append(b"\0")
-    return b"".join(parts)
+    return parts
 
 
 def _fronts_of(delta: bytes, width: int) -> _Fronts:

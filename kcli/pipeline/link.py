@@ -8,6 +8,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from kcli import sockets
@@ -19,6 +20,7 @@ from kcli.properties import Address
 UNSUPPORTED_VERSION = 35
 MAX_FRAME_BYTES = 1 << 30
 STAGING_BYTES = 1 << 16
+SMALL_BYTES = 1 << 10  # what is so small is copied into one buffer
 MAX_BUFFERS = 64  # of one sendmsg
 _size = struct.Struct(">i")
 
@@ -45,8 +47,8 @@ class Link:
         self._gathers = not hasattr(opened, "pending")  # a TLS socket takes one buffer at a time
         self._correlation = 0
         self._waiting: deque[_Waiting] = deque()
-        self._outgoing: deque[memoryview] = deque()
-        self._staging = bytearray(STAGING_BYTES)
+        self._outgoing: deque[Buffer] = deque()
+        self._staging = memoryview(bytearray(STAGING_BYTES))
         self._held = 0  # bytes in staging
         self._frame: bytearray | None = None  # a frame that is too large for it
         self._filled = 0
@@ -89,9 +91,12 @@ class Link:
         """Queue a request; `answered` is called with what comes back. Without it no answer is expected."""
         self._correlation = (self._correlation + 1) & 0x7FFFFFFF
         head = wire.request_header(api, version, self._correlation, self._client_id)
-        parts = [memoryview(part) for part in body]
-        size = len(head) + sum(map(len, parts))
-        self._outgoing.append(memoryview(_size.pack(size) + head))
+        parts = list(body)
+        front = _size.pack(len(head) + sum(map(len, parts))) + head
+        if parts and len(parts[0]) < SMALL_BYTES:
+            parts[0] = front + parts[0]
+        else:
+            self._outgoing.append(front)
         self._outgoing.extend(parts)
         if answered:
             row = _Waiting(self._correlation, wire.flexible(api, version), deadline_ms, answered)
@@ -103,13 +108,17 @@ class Link:
         try:
             while out:
                 if self._gathers:
-                    sent = self._socket.sendmsg([out[index] for index in range(min(len(out), MAX_BUFFERS))])
+                    buffers = list(islice(out, MAX_BUFFERS))
+                    sent = self._socket.sendmsg(buffers)
+                    if len(buffers) == len(out) and sent == sum(map(len, buffers)):
+                        out.clear()
+                        return
                 else:
                     sent = self._socket.send(out[0])
                 while sent:
                     first = out.popleft()
                     if sent < len(first):
-                        out.appendleft(first[sent:])
+                        out.appendleft(memoryview(first)[sent:])
                         break
                     sent -= len(first)
         except BlockingIOError:
@@ -122,10 +131,8 @@ class Link:
         """Read what has come, and hand out whole answers. Raises OSError at the end of the connection."""
         while True:
             try:
-                if self._frame is not None:
-                    got = self._socket.recv_into(memoryview(self._frame)[self._filled :])
-                else:
-                    got = self._socket.recv_into(memoryview(self._staging)[self._held :])
+                room = self._staging[self._held :] if self._frame is None else memoryview(self._frame)[self._filled :]
+                got = self._socket.recv_into(room)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -142,6 +149,8 @@ class Link:
                 if self._filled == len(self._frame):
                     whole, self._frame = self._frame, None
                     self._deliver(whole)
+            if got < len(room) and self._gathers:
+                return  # that was all; TLS may have kept something
 
     def drop(self) -> None:
         """Close, and tell everybody who waits that no answer will come."""
@@ -152,7 +161,7 @@ class Link:
             row.answered(None)
 
     def _take_frames(self) -> None:
-        at, held, staging = 0, self._held, memoryview(self._staging)
+        at, held, staging = 0, self._held, self._staging
         frames = []
         while held - at >= 4:
             (size,) = _size.unpack_from(staging, at)
@@ -167,7 +176,8 @@ class Link:
                 at = held
             else:
                 break
-        staging[: held - at] = bytes(staging[at:held])
+        if at < held:
+            staging[: held - at] = bytes(staging[at:held])
         self._held = held - at
         for frame in frames:
             self._deliver(frame)

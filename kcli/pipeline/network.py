@@ -121,7 +121,7 @@ class Network:
         self._ask_metadata()
         self.flush()
         ready = set()
-        for key, events in self._selector.select(self._patience(timeout_ms) / 1000):
+        for key, events in self._selector.select(self._patience(timeout_ms) / 1000 if timeout_ms > 0 else 0):
             if isinstance(key.data, Link):
                 self._served(key.data, events)
             elif key.fd in self._watched:

@@ -76,11 +76,13 @@ class Outbox:
 
     def __init__(self, topic: str, partition: int, settings: ProducerSettings) -> None:
         self.topic, self.partition, self._settings = topic, partition, settings
+        self.key = topic, partition
         self.producer_id = UNNAMED if settings.idempotence else NO_PRODUCER[0]
         self._epoch, self._sequence = 0, 0
         self.open: Open | None = None
         self._opened_ms = 0.0
         self._queue: deque[Parcel] = deque()
+        self.held = 0  # bytes of all settled batches
         self._under_way = 0
         self._retry_ms = 0.0
         self._recovering = self._broken = False
@@ -99,14 +101,16 @@ class Outbox:
         if self.open and self.open.count:
             settled = self.open.close(self._settings.codec, self._settings.level)
             self._queue.append(Parcel(settled, self._opened_ms))
+            self.held += settled.size
         self.open = None
 
     # --- what goes out
 
-    @property
-    def held(self) -> int:
-        """The bytes of all settled batches."""
-        return sum(parcel.batch.size for parcel in self._queue)
+    def idle(self, now_ms: float, *, flush: bool = False) -> bool:
+        """Whether nothing is there to be sent: all is under way, or waits for more."""
+        if len(self._queue) > self._under_way:
+            return False
+        return self.open is None or not (flush or now_ms - self._opened_ms >= self._settings.linger_ms)
 
     @property
     def empty(self) -> bool:
@@ -136,6 +140,8 @@ class Outbox:
                 return self._send(doubtful)
         if self.needs_id:
             return None
+        if len(self._queue) == self._under_way:
+            return None
         doubt = False
         for parcel in self._queue:
             if not parcel.in_flight:
@@ -148,7 +154,7 @@ class Outbox:
         parcel.in_flight = False
         self._under_way -= 1
         if error in (0, DUPLICATE_SEQUENCE):
-            self._queue.remove(parcel)
+            self._drop(parcel)
             self._known |= parcel.number is not None and parcel.number[:2] == (self.producer_id, self._epoch)
             return Outcome.DELIVERED
         self._recovering = True
@@ -227,8 +233,12 @@ class Outbox:
         wait = self._settings.retry_backoff_ms << min(max(parcel.attempts - 1, 0), 20)
         self._retry_ms = max(self._retry_ms, now_ms + min(wait, self._settings.retry_backoff_max_ms))
 
-    def _give_up(self, parcel: Parcel) -> Outcome:
+    def _drop(self, parcel: Parcel) -> None:
         self._queue.remove(parcel)
+        self.held -= parcel.batch.size
+
+    def _give_up(self, parcel: Parcel) -> Outcome:
+        self._drop(parcel)
         if parcel.number and self.producer_id >= 0:
             self._broken = self._recovering = True
         return Outcome.FAILED
@@ -237,7 +247,7 @@ class Outbox:
         """Put two halves in its place; they share its numbers."""
         records = decoding.whole(parcel.batch)
         middle, at = len(records) // 2, self._queue.index(parcel)
-        self._queue.remove(parcel)
+        self._drop(parcel)
         for part, skipped in ((records[middle:], middle), (records[:middle], 0)):
             half = Open(part[0].timestamp_ms)
             for record in part:
@@ -248,3 +258,4 @@ class Outbox:
                 number = number[0], number[1], (number[2] + skipped) & MAX_SEQUENCE
             settled = half.close(self._settings.codec, self._settings.level)
             self._queue.insert(at, Parcel(settled, parcel.created_ms, number))
+            self.held += settled.size

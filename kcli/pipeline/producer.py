@@ -12,19 +12,21 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from kcli.errors import Failure, Refused, words
-from kcli.pipeline import decoding, encoding, messages, produce
+from kcli.pipeline import decoding, encoding, produce
 from kcli.pipeline.encoding import Batch, Headers, Marked
+from kcli.pipeline.identity import Identity
 from kcli.pipeline.link import Link
 from kcli.pipeline.network import FOREVER_MS, Network
 from kcli.pipeline.outbox import NETWORK_EXCEPTION, STALE, Outbox, Outcome, Parcel
 from kcli.pipeline.partitioner import Sticky, of_key
 from kcli.pipeline.produce import Appended, Topic
 from kcli.pipeline.settings import ProducerSettings
-from kcli.pipeline.wire import INIT_PRODUCER_ID, NO_ID, PRODUCE, Reader
+from kcli.pipeline.wire import NO_ID, PRODUCE, Reader
 
 INVALID_TOPIC, TOPIC_AUTHORIZATION_FAILED = 17, 29
-COORDINATOR_ERRORS = frozenset({7, 13, 14, 15, 16, 51})  # another broker, or a later moment, may give a producer id
 FULL = 7 / 8
+SELDOM = 64  # settled batches between two looks at the network that nothing calls for
+EXPIRE_MS = 50.0  # how exactly the delivery time-out is kept
 PATIENCE_MS = 1_000  # how long an unknown topic is waited for without a word
 PARTLY_INVALID = "Failed to append record because it was part of a batch which had one more more invalid records"
 
@@ -63,9 +65,9 @@ class Producer:
         self._available: dict[str, tuple[float, int, list[int]]] = {}
         self._in_flight: dict[int, int] = {}
         self._flushing = False
-        self._identity: messages.ProducerId | None = None
-        self._asking_id = False
-        self._next_id_ms = 0.0
+        self._settled = 0
+        self._expire_ms = 0.0
+        self._identity = Identity(network, settings)
 
     @property
     def pending(self) -> bool:
@@ -152,8 +154,13 @@ class Producer:
                 sticky.leave()
 
     def _settle(self, outbox: Outbox) -> None:
-        """Close a full batch, send what can be sent, and wait while the buffer is full."""
+        """Close a full batch, send it if it may go, and wait while the buffer is full."""
         outbox.close()
+        self._settled += 1
+        self._pump((outbox,))
+        self._network.flush()
+        if self._settled % SELDOM and outbox.idle(self._network.now_ms()):
+            return  # it has gone: what comes back is looked at when the next one cannot go, and now and then
         self.poll(0)
         deadline = self._network.now_ms() + self._settings.max_block_ms
         while sum(outbox.held for outbox in self._active) > self._settings.buffer_memory:
@@ -232,12 +239,16 @@ class Producer:
             self._network.flush()
             if not self._network.unsent:
                 return set()
-        now = self._network.now_ms()
-        moments = [moment for outbox in self._active for moment in outbox.moments()]
-        moments.append(self._next_id_ms)
-        later = [moment - now for moment in moments if moment > now]
-        ready = self._network.poll(max(0.0, min([timeout_ms, *later])))
-        self._expire()
+        waits = timeout_ms > 0
+        if waits:
+            now = self._network.now_ms()
+            moments = [moment for outbox in self._active for moment in outbox.moments()]
+            moments.append(self._identity.next_ms)
+            later = [moment - now for moment in moments if moment > now]
+            timeout_ms = max(0.0, min([timeout_ms, *later]))
+        ready = self._network.poll(timeout_ms)
+        if waits or self._network.now_ms() >= self._expire_ms:  # not at each of thousands of looks a second
+            self._expire()
         return ready
 
     def flush(self) -> None:
@@ -251,6 +262,7 @@ class Producer:
 
     def _expire(self) -> None:
         now = self._network.now_ms()
+        self._expire_ms = now + EXPIRE_MS
         for outbox in list(self._active):
             for parcel in outbox.expire(now):
                 waited = round(now - parcel.created_ms)
@@ -263,16 +275,18 @@ class Producer:
             if outbox.empty:
                 self._active.pop(outbox, None)
 
-    def _pump(self) -> None:
-        """Hand every link what it may take now."""
-        if self._settings.idempotence and self._identity is None and self._active:
-            self._ask_id()
+    def _pump(self, among: Sequence[Outbox] = ()) -> None:
+        """Hand every link what it may take now: of these outboxes, or of all."""
+        if self._settings.idempotence and self._identity.told is None and self._active:
+            self._identity.ask()
         now, topology = self._network.now_ms(), self._network.topology
         moved = True
         while moved:
             requests: dict[int, list[tuple[Outbox, Parcel]]] = {}
             sizes: dict[int, int] = {}
-            for outbox in list(self._active):
+            for outbox in among or list(self._active):
+                if outbox.idle(now, flush=self._flushing):
+                    continue
                 leader = topology.leader(outbox.topic, outbox.partition)
                 if leader is None:
                     self._network.refresh()
@@ -297,17 +311,21 @@ class Producer:
 
     def _named(self, outbox: Outbox) -> bool:
         """Give an outbox a producer id where it needs one."""
-        if outbox.needs_id and self._identity:
-            if self._identity.id == outbox.producer_id:  # used up
-                self._identity = None
-                self._ask_id()
+        told = self._identity.told
+        if outbox.needs_id and told:
+            if told.id == outbox.producer_id:  # used up
+                self._identity.told = None
+                self._identity.ask()
                 return False
-            outbox.renew(self._identity.id, self._identity.epoch)
+            outbox.renew(told.id, told.epoch)
         return not outbox.needs_id
 
     def _request(self, node: int, rows: list[tuple[Outbox, Parcel]], now: float) -> None:
         link = self._network.link(node)
         assert link, "it was there when the batches were taken"
+        if len(rows) == 1 and self._settings.acks:
+            self._request_one(node, link, *rows[0], now)
+            return
         payload: dict[Topic, list[tuple[int, produce.Batch]]] = {}
         for outbox, parcel in rows:
             topic = self._network.topology.topics[outbox.topic].topic
@@ -319,7 +337,7 @@ class Producer:
         body = produce.request(version, self._settings.acks, self._settings.request_timeout_ms, payload)
         if self._settings.acks == 0:
             link.request(PRODUCE, version, body, 0, None)
-            self._answered(rows, {outbox_key(outbox): _SENT for outbox, _ in rows})
+            self._answered(rows, {outbox.key: _SENT for outbox, _ in rows})
             return
         names = {topic.id: topic.name for topic in payload}
         self._in_flight[node] = self._in_flight.get(node, 0) + 1
@@ -331,10 +349,32 @@ class Producer:
 
         link.request(PRODUCE, version, body, now + self._settings.request_timeout_ms, answered)
 
+    def _request_one(self, node: int, link: Link, outbox: Outbox, parcel: Parcel, now: float) -> None:
+        """The same for one batch, without what several take."""
+        topic, index = self._network.topology.topics[outbox.topic].topic, outbox.partition
+        assert parcel.number, "a batch is numbered when it is taken"
+        version = link.version(PRODUCE)
+        if topic.id == NO_ID:
+            version = min(version, produce.BY_ID - 1)
+        limit, pieces = self._settings.request_timeout_ms, parcel.batch.pieces(parcel.number)
+        body = produce.single(version, self._settings.acks, limit, topic, index, pieces)
+        self._in_flight[node] = self._in_flight.get(node, 0) + 1
+
+        def answered(answer: Reader | None) -> None:
+            self._in_flight[node] -= 1
+            if answer and produce.succeeded(answer, version, topic, index):
+                told = {(outbox.topic, index): _SENT}
+            else:
+                told = produce.response(answer, version, {topic.id: topic.name}) if answer else {}
+            self._answered([(outbox, parcel)], told)
+            self._pump()
+
+        link.request(PRODUCE, version, body, now + limit, answered)
+
     def _answered(self, rows: Sequence[tuple[Outbox, Parcel]], told: Mapping[tuple[str, int], Appended]) -> None:
         now = self._network.now_ms()
         for outbox, parcel in rows:
-            row = told.get(outbox_key(outbox), _LOST)
+            row = told.get(outbox.key, _LOST)
             if row.error in STALE:
                 self._network.refresh()
             outcome = outbox.answered(parcel, row.error, now)
@@ -354,33 +394,6 @@ class Producer:
         ]
         self._failed(Failed(outbox.topic, outbox.partition, rows))
 
-    # --- the producer id
-
-    def _ask_id(self) -> None:
-        now = self._network.now_ms()
-        link = self._network.any_link()
-        if self._asking_id or link is None or now < self._next_id_ms:
-            return
-        self._asking_id, self._next_id_ms = True, now + self._settings.retry_backoff_ms
-        version = link.version(INIT_PRODUCER_ID)
-
-        def answered(answer: Reader | None) -> None:
-            self._asking_id = False
-            if answer is None:
-                return
-            told = messages.read_init_producer_id(answer)
-            if told.error == 0:
-                self._identity = told
-            elif told.error not in COORDINATOR_ERRORS:
-                raise Refused(told.error)
-
-        body = messages.init_producer_id_request(version)
-        link.request(INIT_PRODUCER_ID, version, [body], now + self._settings.request_timeout_ms, answered)
-
 
 _SENT = Appended(0, -1, None, ())
 _LOST = Appended(NETWORK_EXCEPTION, -1, None, ())
-
-
-def outbox_key(outbox: Outbox) -> tuple[str, int]:
-    return outbox.topic, outbox.partition

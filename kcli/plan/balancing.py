@@ -94,14 +94,20 @@ class _Spreading:
             for broker in replicas:
                 if broker in self._on:
                     self._on[broker][key] = None
+        self._quota = self._quotas()
+
+    def _quotas(self) -> dict[int, int]:
         counts = self._loads.replicas
         low, more = divmod(sum(counts.values()), max(len(counts), 1))
         most = sorted(counts, key=lambda broker: (-counts[broker], broker))[:more]
-        self._quota = {broker: low + (broker in most) for broker in counts}
+        return {broker: low + (broker in most) for broker in counts}
 
     def moves(self) -> Moves:
         while self._step():
-            pass
+            while self._step():
+                pass
+            # Racks may have kept a broker above its quota: then it is that one that may have a replica more.
+            self._quota = self._quotas()
         return {key: now for key, now in self._now.items() if now != self._layout.partitions[key]}
 
     def _step(self) -> bool:

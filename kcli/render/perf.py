@@ -97,3 +97,28 @@ def consumed_since(size: int, records: int, interval: Window, joining_ms: int) -
         decimal(per_second(rate, fetching) if fetching > 0 else 0.0, 4),
     ]
     return ", ".join(columns)
+
+
+def plain_double(value: float) -> str:
+    """Java's text of a double: with an exponent where Java writes one."""
+    if value and not 1e-3 <= abs(value) < 1e7:
+        digits, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
+        return f"{digits if '.' in digits else f'{digits}.0'}E{int(exponent)}"
+    return repr(value)
+
+
+def echoed(latencies: Latencies, total_ns: int) -> str:
+    """What kafka-e2e-latency ends with."""
+    average = total_ns / latencies.records / 1000.0 / 1000.0 if latencies.records else float("nan")
+    p50, p99, p999 = map(int, latencies.percentiles((0.5, 0.99, 0.999)))
+    return f"Avg latency: {decimal(average, 4)} ms\nPercentiles: 50th = {p50}, 99th = {p99}, 99.9th = {p999}\n"
+
+
+def end_to_end(latencies: Latencies) -> str:
+    """How long records took from their sending to their being read, in a run that does both."""
+    p50, p95, p99, p999 = latencies.percentiles()
+    return (
+        f"{latencies.records} records read end to end, {decimal(latencies.average_ms, 2)} ms avg latency, "
+        f"{decimal(latencies.max_us / 1000, 2)} ms max latency, {decimal(p50, 2)} ms 50th, {decimal(p95, 2)} ms 95th, "
+        f"{decimal(p99, 2)} ms 99th, {decimal(p999, 2)} ms 99.9th."
+    )

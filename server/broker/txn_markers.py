@@ -104,7 +104,7 @@ class Markers:
         if not ending.goes_on:
             return
         by_leader: dict[NodeId, list[TopicPartition]] = {}
-        for partition in list(partitions):
+        for partition in sorted(partitions):  # in an order that no hash decides
             topic = self._image().topics.get(partition.topic)
             registration = None if topic is None else topic.partitions.get(partition.partition)
             if registration is None:

@@ -9,10 +9,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from math import isnan
 from pathlib import Path
 
 from tests.perf.cluster import cluster
 from tests.perf.measures import MB, Ran, Row, calibration, fetch, in_turn, process, produce, start_up
+from tests.perf.reassign import reassign
 from tests.support import kafka
 from tests.support.broker import Broker
 from tests.support.clients import create_topic, librdkafka_admin, rdkafka
@@ -119,7 +121,14 @@ def console(bench: Bench) -> Iterator[Row]:
     yield Row(what, "s", ours.seconds, theirs.seconds, False, ours.peak_mb, theirs.peak_mb)
 
 
-SECTIONS = {"start": starting, "topics": topics, "clients": clients, "console": console, "cluster": cluster}
+SECTIONS = {
+    "start": starting,
+    "topics": topics,
+    "clients": clients,
+    "console": console,
+    "cluster": cluster,
+    "reassign": reassign,
+}
 
 
 def main() -> int:
@@ -140,7 +149,9 @@ def main() -> int:
             with ExitStack() as stack:
                 for row in SECTIONS[name](Bench(stack, Path(folder) / name, given.rounds, given.scale)):
                     memory = f"{row.ours_mb:6.0f} {row.theirs_mb:6.0f}" if row.ours_mb else ""
-                    figures = f"{row.ours:10.2f} {row.theirs:10.2f} {row.unit:4} {row.ratio:6.1f}x"
+                    beside = f"{row.theirs:10.2f} {row.unit:4} {row.ratio:6.1f}x"
+                    alone = f"{'-':>10} {row.unit}"  # Kafka has nothing like it
+                    figures = f"{row.ours:10.2f} {alone if isnan(row.theirs) else beside}"
                     say(f"{row.what:44}  {figures}  {memory}".rstrip())
     return 0
 

@@ -7,7 +7,8 @@ checker: no acknowledged record is lost, none is there twice, offsets stay. And 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -107,7 +108,7 @@ class World(quorum_world.World):
         await asyncio.sleep(self.rng.uniform(0, 2))
         for scene in self._scenes:
             scene.stopping = True
-        async with asyncio.timeout(5 * HEAL_S):
+        async with _in_time("unanswered: a client waits for ever"):
             await asyncio.gather(*self._actors)
         await self._judge()
         self.report.records = history.acknowledged(self.events)
@@ -234,7 +235,7 @@ class World(quorum_world.World):
         for place in PLACES:
             scene = self._scene(place)
             reader, client = Consumer(scene, FINAL, place), self._leader_client(place)
-            async with asyncio.timeout(5 * HEAL_S):
+            async with _in_time(f"unreadable: {place} cannot be read to its end"):
                 reader.position = start = await end_of(scene, client, place, EARLIEST)
                 end = await end_of(scene, client, place, LATEST)
                 scene.note("ok", "poll", FINAL, str(place), start=start)
@@ -257,6 +258,16 @@ class World(quorum_world.World):
         epochs = [each.log.epochs.entries for each in replicas]
         written = [[entry for entry in each if entry[1] < end] for each in epochs]
         assert all(each == written[0] for each in written), f"{place}: epochs differ: {epochs}"
+
+
+@asynccontextmanager
+async def _in_time(anomaly: str) -> AsyncIterator[None]:
+    """What lasts longer is called so."""
+    try:
+        async with asyncio.timeout(5 * HEAL_S):
+            yield
+    except TimeoutError:
+        raise AssertionError(anomaly) from None
 
 
 def _bytes(partition: Partition, start: int, end: int) -> bytes:

@@ -8,7 +8,16 @@ A world raises when it finds an anomaly; a Tally says how much happened in it, s
 
 from collections.abc import Callable
 
-from tests.sim import group_world, quorum_world, raft_lives, reassign_world, replica_world, replicated_world, world
+from tests.sim import (
+    group_world,
+    quorum_world,
+    raft_lives,
+    reassign_world,
+    replica_world,
+    replicated_world,
+    txn_world,
+    world,
+)
 from tests.sim.tally import Tally
 
 Trace = Callable[[str], None]
@@ -31,6 +40,10 @@ def _group(seed: int, trace: Trace) -> Tally:
     tally = _tally(report)
     tally.acknowledged = report.commits
     return tally
+
+
+def _txn(seed: int, trace: Trace) -> Tally:
+    return _tally(txn_world.run(seed, 8, trace))
 
 
 def _tally(report: replicated_world.Report) -> Tally:
@@ -69,10 +82,11 @@ KINDS: dict[str, Callable[[int, Trace], Tally]] = {
     "group": _group,
     "quorum": _quorum,
     "raft": _raft,
+    "txn": _txn,
     "broker": _broker,
 }
 # Ten seeds in a row. Whole nodes cost ten times what a bare partition costs, and see what only whole nodes have.
-MIX = ("replica", "replicated", "raft", "replica", "reassign", "quorum", "group", "replicated", "replica", "broker")
+MIX = ("replica", "replicated", "raft", "replica", "reassign", "quorum", "group", "replicated", "txn", "broker")
 
 
 def kind_of(seed: int) -> str:

@@ -51,6 +51,7 @@ PRODUCED = re.compile(rf"(?:{RATES})?{LATENCIES}")
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}"
 CONSUMED = re.compile(rf"^{MOMENT}, {MOMENT}, ([\d.]+), [\d.]+, (\d+), .*", re.MULTILINE)
 METRICS = re.compile(r"^Metric Name .*", re.MULTILINE | re.DOTALL)
+ECHOED = re.compile(r"^(\d+\t)[\d.]+(?:E-?\d+)?$|^(Avg latency: |Percentiles: 50th = ).*", re.MULTILINE)
 USAGE = re.compile(r"^usage: kafka-producer-perf-test\n(?: .*\n)+", re.MULTILINE)
 OPTION_LIST = re.compile(r"^Option +(?:\(\* = required\) +)?Description.*", re.MULTILINE | re.DOTALL)
 JAVA_NOTICE = "The consumer rebalance protocol (KIP-848)"
@@ -157,6 +158,7 @@ class Place:
         text = re.sub(r"((?:Create|LogAppend)Time:)\d{13}", r"\1<ms>", text)
         text = re.sub(r"^((?:HighWatermark|LeaderEpoch):\s+)\d+", r"\1<n>", text, flags=re.MULTILINE)
         text = CONSUMED.sub(r"<moment>, <moment>, \1, <rate>, \2, <rates>", PRODUCED.sub("<rates>", text))
+        text = ECHOED.sub(r"\1\2<ms>", text)
         text = USAGE.sub("<usage>\n", METRICS.sub("<metrics>\n", text))
         text = SCRAM.sub("<salt and keys>", text)
         text = REPLICA.sub(r"\1<n>\t\2<ms>\t<ms>\t", text)

@@ -11,7 +11,8 @@ dirs 1 /data/a /data/b                      the log directories of a broker; `of
 place orders 0 1 /data/b                    the directory of a replica, on a broker; `future`: the one that it moves to
 refuse CODE METHOD                          the broker answers METHOD with this error, once
 old                                         brokers that know neither topic ids nor ELRs
-log, group                                  as tests/support/world_groups.py has them
+log, group, member, commit                  as tests/support/world_groups.py has them
+txn, producer                               as tests/support/world_transactions.py has them
 file NAME TEXT                              a file, where commands find it by the path NAME; \\n in it is a newline
 kcli topics --list                          a command; standard error is marked `! `, a failing exit code `exit 1`
 """
@@ -47,7 +48,8 @@ from kcli.model import (
     Topic,
 )
 from tests.support.world_groups import GroupsScript, GroupsWorld
-from tests.support.world_moves import Moving
+from tests.support.world_moves import MovesScript, Moving
+from tests.support.world_transactions import TransactionsScript, TransactionsWorld
 
 UNKNOWN_TOPIC, INVALID_TOPIC, EXISTS, BAD_PARTITIONS, BAD_FACTOR, BAD_ASSIGNMENT = 3, 17, 36, 37, 38, 39
 NOT_REGISTERED = 102
@@ -55,12 +57,13 @@ BUILT_IN = {"min.insync.replicas": "1"}
 LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
-class World(Moving, GroupsWorld):
+class World(Moving, GroupsWorld, TransactionsWorld):
     """kcli.client.Admin, in memory."""
 
     def __init__(self) -> None:
         Moving.__init__(self)
         GroupsWorld.__init__(self)
+        TransactionsWorld.__init__(self)
         self.brokers: dict[int, Broker] = {}
         self.topics: dict[str, Topic] = {}
         self.settings: dict[str, dict[str, str]] = {}
@@ -258,7 +261,7 @@ class World(Moving, GroupsWorld):
         return tuple(ids[(index + at) % len(ids)] for at in range(factor))
 
 
-class Script(GroupsScript):
+class Script(MovesScript, GroupsScript, TransactionsScript):
     """What a golden text's lines do, one after another, to one world."""
 
     world: World

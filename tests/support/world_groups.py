@@ -7,6 +7,7 @@ member g m-1 orders:0,1 [instance-1]        a member of it, what it is assigned 
 commit g orders 0 12 [3]                    what the group has committed for a partition, and the leader epoch
 """
 
+import struct
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -15,9 +16,11 @@ from kcli.model import Broker, Topic
 from kcli.model.groups import CONSUMER_TYPE, EMPTY, Committed, Group, GroupListing, Member
 from kcli.model.moves import TopicPartition
 from kcli.model.offsets import EARLIEST, EARLIEST_LOCAL, LATEST, MAX_TIMESTAMP, Position
+from kcli.pipeline.encoding import Open
 
 OUT_OF_RANGE, UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, UNKNOWN_MEMBER, UNSUPPORTED = 1, 3, 5, 25, 35
 NON_EMPTY, NOT_FOUND, SUBSCRIBED = 68, 69, 86
+BATCH, NO_CODEC = 10, 0
 EPOCH = 2  # of all groups that have one
 
 
@@ -37,6 +40,15 @@ class Log(NamedTuple):
             return Refused(UNSUPPORTED)
         found = next((each for each in range(self.start, self.end) if self.time_of(each) >= time), -1)
         return Position(found, self.time_of(found) if found >= 0 else -1)
+
+    def batch(self, offset: int) -> bytes:
+        """The batch with an offset: a batch begins with each offset that BATCH divides."""
+        base = max(self.start, offset // BATCH * BATCH)
+        made = Open(self.time_of(base))
+        for each in range(base, min(self.end, base + BATCH)):
+            made.add(None, b"", (), self.time_of(each))
+        header, body = made.close(NO_CODEC).pieces()
+        return struct.pack(">q", base) + header[8:] + body if offset < self.end else b""
 
     def time_of(self, offset: int) -> int:
         return self.first_ms + offset * self.step_ms
@@ -66,6 +78,10 @@ class GroupsWorld:
     def delete_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int | Refused]:
         self._called("delete_records")
         return {one: self._troubled(one) or self._cut(one, before) for one, before in offsets.items()}
+
+    def read_records(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, bytes | Refused]:
+        self._called("read_records")
+        return {one: self._troubled(one) or self.logs.get(one, Log()).batch(at) for one, at in offsets.items()}
 
     def list_groups(self) -> tuple[GroupListing, ...]:
         self._called("list_groups")

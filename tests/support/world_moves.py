@@ -1,10 +1,14 @@
 """The part of the cluster in memory that moves: elections, reassignments, and directories of brokers.
 
-A move begins at once and ends when the text says so, or after `lasts` looks at it. Each partition has SIZE bytes, of
+A move begins at once and ends when the text says so, or all of them after `lasts` looks, or each after `steps` looks
+at it; at some looks other things happen, as `events` say. Each partition has SIZE bytes, of
 which a new replica has a part. A broker has one directory, /data/ID, unless the text gives it others.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import shlex
+import signal
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kcli.errors import Refused, Unreachable
 from kcli.model import Broker, Reassignment, Topic
@@ -22,9 +26,16 @@ class Moving:
     def __init__(self) -> None:
         self.moves: dict[TopicPartition, Reassignment] = {}
         self.lasts: int | None = None
+        self.steps: int | None = None
+        self.events: dict[int, list[Callable[[], None]]] = {}
+        self._times: Counter[TopicPartition] = Counter()
+        self._looks = 0
         self.lag = 0
         self.disks: dict[int, list[str]] = {}
         self.offline: set[str] = set()
+        self.silent = 0  # after so many looks one is in vain
+        self.settle_dirs = False  # moves between directories end with the next look
+        self.room: dict[int, tuple[int, int]] = {}
         self.places: dict[tuple[str, int, int], str] = {}
         self.futures: dict[tuple[str, int, int], str] = {}
 
@@ -62,7 +73,24 @@ class Moving:
             if self.lasts == 0:
                 for key in list(self.moves):
                     self.finish(key)
+        self._looks += 1
+        if 0 < self.silent < self._looks:
+            self.silent = 0
+            raise Unreachable("No broker answers")
+        if self.settle_dirs:
+            self.places |= self.futures
+            self.futures.clear()
+        for happens in self.events.pop(self._looks, ()):
+            happens()
+        self._times.update([*self.moves])
+        for key in [*self.moves]:
+            if self.steps is not None and self._times[key] >= self.steps:
+                self.finish(key)
         return told
+
+    def later(self, looks: int, happens: Callable[[], None]) -> None:
+        """Have something happen with the look that comes after `looks` - 1 others."""
+        self.events.setdefault(self._looks + looks, []).append(happens)
 
     def alter_partition_reassignments(
         self, targets: Mapping[TopicPartition, Sequence[int] | None], *, allow_factor_change: bool = True
@@ -95,6 +123,7 @@ class Moving:
     def finish(self, key: TopicPartition) -> None:
         """Let a move end well."""
         move = self.moves.pop(key)
+        del self._times[key]
         self._hold(key, tuple(broker for broker in move.replicas if broker not in move.removing))
 
     def _hold(self, key: TopicPartition, replicas: tuple[int, ...], adding: tuple[int, ...] = ()) -> None:
@@ -127,7 +156,7 @@ class Moving:
                     rows.append(Stored(topic.name, one.id, size, 0, False))
                 if self.futures.get(key) == path:
                     rows.append(Stored(topic.name, one.id, COPIED, 3, True))
-        return Directory(path, 0, tuple(sorted(rows)))
+        return Directory(path, 0, tuple(sorted(rows)), *self.room.get(broker, (-1, -1)))
 
     def alter_replica_log_dirs(
         self, broker: int, moves: Mapping[TopicPartition, str]
@@ -147,3 +176,33 @@ class Moving:
         if self.places.get(key, self._disks(key[2])[0]) != path:
             self.futures[key] = path
         return None
+
+
+class MovesScript:
+    """Lines of a golden text about what happens while something moves."""
+
+    world: Moving
+
+    def __call__(self, text: str) -> str:
+        raise NotImplementedError
+
+    def _steps(self, looks: str) -> None:
+        self.world.steps = int(looks) if looks != "never" else None
+
+    def _at(self, looks: str, *line: str) -> None:
+        def happens() -> None:
+            self(shlex.join(line))
+
+        self.world.later(int(looks), happens)
+
+    def _isr(self, name: str, index: str, *brokers: str) -> None:
+        topic = self.world.topics[name]
+        rows = list(topic.partitions)
+        rows[int(index)] = rows[int(index)]._replace(isr=tuple(map(int, brokers)))
+        self.world.topics[name] = topic._replace(partitions=tuple(rows))
+
+    def _signal(self, name: str) -> None:
+        signal.raise_signal(signal.Signals[name])
+
+    def _room(self, broker: str, total: str, usable: str) -> None:
+        self.world.room[int(broker)] = int(total), int(usable)

@@ -30,6 +30,25 @@ def clear(admin: Admin, wanted: Plan, *, controllers: bool = False) -> dict[str,
     return {"brokers": sorted(alive), "topics": topics}
 
 
+def quietly(admin: Admin, wanted: Plan, *, sure: bool) -> dict[str, object] | None:
+    """Clear throttles of the brokers that live and of the plan's topics, and tell it for machines.
+
+    sure  there are some; else they are looked for, and None is returned where there are none
+    """
+    named = {target.topic for target in wanted.targets}
+    if sure:
+        brokers = tuple(broker.id for broker in admin.describe_cluster().brokers)
+        topics = sorted(named & {topic.name for topic in admin.list_topics()})
+    else:
+        found = leftover(admin)
+        brokers, topics = found.brokers, sorted(named & {*found.topics})
+    if not brokers and not topics:
+        return None
+    for changes in throttles.cleared(brokers, topics):
+        frame.change(admin, changes)
+    return {"brokers": list(brokers), "topics": topics}
+
+
 def leftover(admin: Admin) -> Leftover:
     """Where throttles are set. A broker that cannot be asked throttles nothing."""
     brokers = [Resource("broker", str(broker.id)) for broker in admin.describe_cluster().brokers]

@@ -48,7 +48,7 @@ def generate(
     proposed = assignment.propose(topics, brokers, below)
     now = plan.current(proposed, replicas, dirs)
     if plan_file is not None:
-        _write(plan_file, render.plan_file(Plan(proposed, cluster.id, replicas)))
+        write(plan_file, render.plan_file(Plan(proposed, cluster.id, replicas)))
     data = {
         "action": "generate",
         "clusterId": cluster.id,
@@ -58,7 +58,8 @@ def generate(
     return Report(render.generated(now, proposed), data)
 
 
-def _write(path: str, text: str) -> None:
+def write(path: str, text: str) -> None:
+    """Write a plan's file. Raises Failure."""
     try:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

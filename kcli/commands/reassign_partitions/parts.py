@@ -1,11 +1,17 @@
-"""kcli reassign history, rollback, unthrottle: what is left of earlier reassignments, and the way back."""
+"""The commands beside the flags of Kafka's tool; here those about what is left of earlier reassignments."""
 
 import click
 
 from kcli import options
 from kcli.client import Admin
-from kcli.commands.reassign_partitions import clearing, frame, journal
-from kcli.commands.reassign_partitions.execute import Leave, Limits, execute
+from kcli.commands.reassign_partitions import carrying, clearing, frame, journal
+from kcli.commands.reassign_partitions.apply import apply
+from kcli.commands.reassign_partitions.balance import balance
+from kcli.commands.reassign_partitions.carrying import Manner
+from kcli.commands.reassign_partitions.drain import drain
+from kcli.commands.reassign_partitions.pacing import paced
+from kcli.commands.reassign_partitions.place import place
+from kcli.commands.reassign_partitions.set_rf import set_rf
 from kcli.model.moves import ANY, Plan
 from kcli.render import reassignment as render
 from kcli.report import Report
@@ -32,16 +38,14 @@ def history() -> Report:
     return Report(render.history(found), data)
 
 
-@click.command(cls=options.Tool, examples="kcli reassign rollback\nkcli reassign rollback 20261120-171901")
+@click.command(cls=options.Tool, examples="kcli reassign rollback\nkcli reassign rollback 20261120-171901 --watch")
 @click.argument("entry", metavar="[ID]", required=False)
-@click.option("--throttle", default="-1", metavar="BYTES/S", help="As with --execute.")
-@click.option("--force", is_flag=True, help="Go on although the cluster has changed since.")
+@paced
 @options.connection
 @options.output
 @frame.framed
-def rollback(admin: Admin, entry: str | None, throttle: str, force: bool) -> Report:
-    """Move partitions back to where they were before a reassignment, by default the last one."""
-    limit = frame.rate("throttle", throttle)
+def rollback(admin: Admin, entry: str | None, manner: Manner) -> Report:
+    """Move partitions back to where they were before a reassignment, by default the last one, as 'apply' does."""
     found = journal.find(entry, admin.describe_cluster().id)
     placed = any(path != ANY for target in found.plan for path in target.log_dirs)
     # Directories count only where the plan named some: else brokers choose, as they did before.
@@ -49,7 +53,7 @@ def rollback(admin: Admin, entry: str | None, throttle: str, force: bool) -> Rep
         found.former if placed else tuple(one._replace(log_dirs=(ANY,) * len(one.replicas)) for one in found.former)
     )
     wanted = Plan(former, found.cluster_id, {target.key: target.replicas for target in found.plan})
-    return execute(admin, wanted, Limits(limit), Leave(additional=True, force=force), "rollback")
+    return carrying.carry_out(admin, wanted, manner, action="rollback", again=None)
 
 
 @click.command(cls=options.Tool, examples="kcli reassign unthrottle")
@@ -62,4 +66,13 @@ def unthrottle(admin: Admin, force: bool) -> Report:
     return clearing.unthrottle(admin, force=force)
 
 
-PARTS = {"history": history, "rollback": rollback, "unthrottle": unthrottle}
+PARTS = {
+    "drain": drain,
+    "set-rf": set_rf,
+    "balance": balance,
+    "place": place,
+    "apply": apply,
+    "history": history,
+    "rollback": rollback,
+    "unthrottle": unthrottle,
+}

@@ -6,6 +6,7 @@ from kcli.client import routing
 from kcli.errors import Refused, Unreachable
 from kcli.model.offsets import MAX_TIMESTAMP, Position
 from server.wire.messages import delete_records as deleting
+from server.wire.messages import fetch as fetching
 from server.wire.messages import list_offsets as listing
 from server.wire.messages import metadata
 from tests.support.scripted import HANG_UP, ScriptedBroker
@@ -104,3 +105,17 @@ def test_a_deletion_that_may_have_been_done_is_not_asked_for_again() -> None:
     ):
         kafka.delete_records({("t", 0): 4})
     assert [name for name, *_ in leader.asked].count("DeleteRecords") == 1
+
+
+def test_records_are_read_where_the_leader_is() -> None:
+    rows = (fetching.PartitionData(0, records=b"abc"), fetching.PartitionData(1, 1, records=b""))
+    answer = fetching.FetchResponse(responses=(fetching.FetchableTopicResponse("t", partitions=rows),))
+    with (
+        ScriptedBroker({"Fetch": answer}) as leader,
+        ScriptedBroker({"Metadata": lambda _: led(leader, 1, 1)}) as first,
+        admin(first) as kafka,
+    ):
+        assert told(kafka.read_records({("t", 0): 7, ("t", 1): 8})) == {("t", 0): b"abc", ("t", 1): 1}
+    _, version, asked = leader.asked[-1]
+    assert (version, asked.max_wait_ms, asked.session_epoch) == (12, 0, -1)
+    assert [(row.partition, row.fetch_offset) for row in asked.topics[0].partitions] == [(0, 7), (1, 8)]

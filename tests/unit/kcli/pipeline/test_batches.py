@@ -14,7 +14,7 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 from kcli.errors import Failure
 from kcli.pipeline import compression, decoding, encoding
 from kcli.pipeline.decoding import Block, Corrupt, Head, Record
-from kcli.pipeline.encoding import Batch, Open
+from kcli.pipeline.encoding import Batch, Marked, Open
 from kcli.pipeline.wire import zigzag
 from server.records import batch
 
@@ -102,6 +102,27 @@ def test_values_in_bulk_are_written_as_one_by_one(values: list[bytes], cut: int,
     for low, high in pairwise(cuts):
         fast.add_values(values[low:high], list(map(len, values[low:high])), START_MS + later)
     assert raw(fast.close(0)) == raw(slow.close(0))
+
+
+@pytest.mark.parametrize("later", [0, 200])
+@pytest.mark.parametrize(("count", "size"), [(1, 0), (15, 1000), (70, 64), (1024, 63), (1025, 9)])
+def test_values_of_one_size_are_written_as_one_by_one(count: int, size: int, later: int) -> None:
+    """They take a way of their own, up to a number of them; twice, since what is kept must not change."""
+    for turn in range(2):
+        slow, fast = Open(START_MS), Open(START_MS)
+        values = [bytes([turn + index % 100]) * size for index in range(count)]
+        for _ in range(2):
+            for value in values:
+                slow.add(None, value, (), START_MS + later)
+            fast.add_values(values, [size] * count, START_MS + later)
+        assert raw(fast.close(0)) == raw(slow.close(0))
+
+
+def test_the_marks_of_a_part_of_a_batch() -> None:
+    marks = [Marked("a", 0, 3), Marked("b", 2, 1), Marked("c", 0, 4)]
+    assert encoding.part_of(marks, 0, 8) == marks
+    assert encoding.part_of(marks, 2, 5) == [Marked("a", 2, 1), Marked("b", 2, 1), Marked("c", 0, 1)]
+    assert encoding.part_of(marks, 3, 3) == []
 
 
 @pytest.mark.parametrize("count", [63, 64, 65, 8191, 8192, 8193])

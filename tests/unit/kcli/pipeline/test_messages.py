@@ -142,6 +142,40 @@ def test_a_producer_id_is_asked_for_and_read(version: int) -> None:
 
 
 @pytest.mark.parametrize("version", versions(PRODUCE))
+@pytest.mark.parametrize("size", [0, 40, 20_000])
+def test_one_batch_is_sent_as_among_many(version: int, size: int) -> None:
+    batch = b"h" * 61, b"r" * size
+    body = produce.single(version, 1, 900, Topic("a", ID), 300, batch)
+    assert b"".join(body) == b"".join(produce.request(version, 1, 900, {Topic("a", ID): [(300, batch)]}))
+
+
+@pytest.mark.parametrize("version", versions(PRODUCE))
+@pytest.mark.parametrize(
+    "row",
+    [
+        PartitionProduceResponse(3, 0, 77, -1, 5),
+        PartitionProduceResponse(3, 6, -1, -1, -1),
+        PartitionProduceResponse(4, 0, 77, -1, 5),
+        PartitionProduceResponse(3, 0, 77, -1, 5, (), "words"),
+        PartitionProduceResponse(3, 0, 77, -1, 5, (BatchIndexAndErrorMessage(0, "why"),)),
+    ],
+)
+def test_success_is_known_at_a_glance_and_nothing_else_is_taken_for_it(
+    version: int, row: PartitionProduceResponse
+) -> None:
+    """What is not known at a glance is read."""
+    topic = Topic("a", ID)
+    message = ProduceResponse((TopicProduceResponse("a", ID, (row,)),), 0)
+    told = produce.response(came(PRODUCE, version, message), version, {ID: "a"})
+    answer = came(PRODUCE, version, message)
+    glance = produce.succeeded(answer, version, topic, 3)
+    assert not glance or told["a", 3] == Appended(0, 77, None, ())
+    if wire.flexible(PRODUCE, version):
+        assert glance == (row == PartitionProduceResponse(3, 0, 77, -1, 5))
+    assert answer.at == 0
+
+
+@pytest.mark.parametrize("version", versions(PRODUCE))
 def test_batches_are_sent(version: int) -> None:
     payload: dict[Topic, list[tuple[int, produce.Batch]]] = {
         Topic("a", ID): [(0, (b"head", b"body" * 100)), (5, (b"x",))],

@@ -323,3 +323,25 @@ def test_wrong_settings_are_told_as_kafka_tells_them(texts: dict[str, str], word
 def test_settings_that_rule_idempotence_out_turn_it_off(texts: dict[str, str]) -> None:
     assert not ProducerSettings.of(texts).idempotence
     assert ProducerSettings.of({}).idempotence
+
+
+def test_marks_come_back_with_their_records() -> None:
+    """Also when a batch had to be split, and when records of one call went into several batches."""
+    found: list[tuple[object, int, int]] = []
+    with LogCluster({"t": 1}, max_message_bytes=150) as cluster:
+        connection = Connection((cluster.nodes[0].address,), QUICK | {"batch.size": "400"})
+        with Network(connection) as network:
+            network.start()
+            producer = Producer(
+                network,
+                ProducerSettings.of(connection.settings),
+                failed=lambda failed: None,
+                delivered=lambda topic, partition, batch: found.extend(batch.marks),
+            )
+            producer.send_values("t", VALUES[:100], mark="bulk")
+            producer.send("t", b"k", b"v", mark="one", index=5)
+            producer.flush()
+        assert cluster.values() == [*VALUES[:100], b"v"]
+    bulk = sorted(index for mark, first, count in found if mark == "bulk" for index in range(first, first + count))
+    assert bulk == list(range(100))
+    assert [row for row in found if row[0] == "one"] == [("one", 5, 1)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import combinations, product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kcli.errors import Failure
@@ -133,6 +133,7 @@ def test_balance_needs_as_few_copies_as_any_plan(layout: Layout) -> None:
 
 
 @given(layouts())
+@example(text("0:12 1:12 2:12 3:12 4:23 5:123", "1a 2b 3b"))
 def test_balance_keeps_racks_and_leaves_nothing_to_do(layout: Layout) -> None:
     moves = balance(layout)
     sound(layout, moves)

@@ -87,3 +87,27 @@ def test_dates_as_javas_simple_date_format(pattern: str, text: str) -> None:
 def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
     with pytest.raises(Setup):
         formatted(MOMENT, pattern)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (124.420124, "124.420124"),
+        (1.7667899999999999, "1.7667899999999999"),
+        (0.0, "0.0"),
+        (0.001, "0.001"),
+        (0.00095, "9.5E-4"),
+        (0.0001, "1.0E-4"),
+        (12345678.5, "1.23456785E7"),
+        (1e7, "1.0E7"),
+    ],
+)
+def test_doubles_are_written_as_java_does(value: float, text: str) -> None:
+    assert perf.plain_double(value) == text
+
+
+def test_what_e2e_latency_ends_with() -> None:
+    latencies = Latencies({1_500: 18, 20_000: 1, 191_000: 1}.items())
+    assert perf.echoed(latencies, 387_590_000) == (
+        "Avg latency: 19.3795 ms\nPercentiles: 50th = 1, 99th = 191, 99.9th = 191\n"
+    )

@@ -24,6 +24,7 @@ from server.wire.messages.sync_group import SyncGroupRequest, SyncGroupRequestAs
 
 R = TypeVar("R")
 BIRTH_MS = 1_000_000
+RETRY_MS = 500
 RANGE = (("range", b"\x00\x00\x00\x00\x00\x01\x00\x01t\xff\xff\xff\xff"),)  # subscribed to t
 
 
@@ -85,7 +86,10 @@ class World:
             at, _, key = min(due)
             del self.timers[key]
             self.now_ms = max(self.now_ms, at)
-            self.take(self.core.fired(key, self.now))
+            try:
+                self.take(self.core.fired(key, self.now))
+            except Rejected:
+                self.timers[key] = self.now_ms + RETRY_MS  # as a shard does
         self.now_ms = end
 
     # members
