@@ -112,8 +112,11 @@ def _mixed(members: Subscribers, sizes: Sizes) -> dict[str, set[Place]]:
                 load, member_id = heappop(loads)
                 given[member_id].add((topic_id, index))
                 heappush(loads, (load + 1, member_id))
-    while any([_even_out(topic_id, readers[topic_id], given) for topic_id in order]):
-        pass  # each move lowers the sum of the squares of the loads, so this ends
+    moved = True
+    while moved:  # each move lowers the sum of the squares of the loads, so this ends
+        moved = False
+        for topic_id in order:
+            moved |= _even_out(topic_id, readers[topic_id], given)
     return given
 
 

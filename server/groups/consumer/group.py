@@ -212,7 +212,7 @@ class ConsumerGroup:
 
     # what is told of it
 
-    def described(self, default_assignor: str) -> DescribedGroup:
+    def described(self, assignors: Sequence[str]) -> DescribedGroup:
         names_of = {topic.topic_id: name for name, topic in self.topics().items()}
 
         def rows(places: Iterable[Place]) -> Assignment:
@@ -240,7 +240,7 @@ class ConsumerGroup:
             group_state=self.state_name,
             group_epoch=self.epoch,
             assignment_epoch=self.target_epoch,
-            assignor_name=elected(self.members.values(), (default_assignor,)),
+            assignor_name=elected(self.members.values(), assignors),
             members=members,
         )
 
@@ -251,9 +251,9 @@ def names(member: Member, regexes: Mapping[str, frozenset[str]]) -> frozenset[st
 
 
 def elected(members: Iterable[Member], assignors: Sequence[str]) -> str:
-    """The assignor that most members ask for; the first of `assignors`, where nobody asks."""
-    votes = Counter(member.assignor for member in members if member.assignor is not None)
-    return max(sorted(votes), key=lambda name: votes[name], default=assignors[0])
+    """The one of `assignors` that most members ask for; the first, where nobody asks."""
+    votes = Counter(member.assignor for member in members)
+    return max(assignors, key=lambda name: votes[name])
 
 
 def hashed(subscribed: Iterable[str], topics: Mapping[str, Topic]) -> int:

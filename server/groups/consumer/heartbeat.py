@@ -1,4 +1,4 @@
-"""ConsumerGroupHeartbeat: members come, subscribe, are brought to their assignments, and go; and what time does to them.
+"""ConsumerGroupHeartbeat: members come, subscribe, are brought to their assignments, and go; and what time does.
 
 A heartbeat is one decision: the member as it describes itself now, a new group epoch where that or the topics changed,
 a new target assignment where there is a newer epoch, and the member's next step towards it. A Draft holds what the
@@ -8,7 +8,7 @@ Source: KIP-848, KIP-1263 (least time between assignments).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from server.groups.consumer import records as r
@@ -16,6 +16,7 @@ from server.groups.consumer.assignors import ASSIGNORS, Subscriber
 from server.groups.consumer.group import ConsumerGroup, elected, hashed, member_tombstones, names
 from server.groups.consumer.member import JOINING, LEFT, LEFT_STATIC, Member, Place, Places, State, Step, by_topic
 from server.groups.consumer.regex import check, matching
+from server.groups.consumer.settings import ConsumerSettings
 from server.groups.group import Turn
 from server.model.errors import ErrorCode, Rejected
 from server.wire.messages.consumer_group_heartbeat import (
@@ -26,17 +27,6 @@ from server.wire.messages.consumer_group_heartbeat import (
 )
 
 SESSION, REBALANCE, ASSIGN = "member session", "member rebalance", "assign"
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerSettings:
-    """group.consumer.*; times are ms. assignors: the default one first."""
-
-    max_size: int = (1 << 31) - 1
-    assignors: Sequence[str] = tuple(ASSIGNORS)
-    session_ms: int = 45_000
-    heartbeat_ms: int = 5_000
-    assignment_ms: int = 1_000
 
 
 class Caller(NamedTuple):
@@ -113,7 +103,10 @@ class Draft:
         for regex in sorted({member.regex for member in self.members.values()} - {""}):
             if not anew and regex in self.regexes:
                 continue
-            found = matching(regex, self.group.topics())
+            try:
+                found = matching(regex, self.group.topics())
+            except Rejected:
+                continue  # of a version that understood it: no reason to fail the others
             if self.regexes.get(regex) != found:
                 self.regexes = {**self.regexes, regex: found}
                 value = r.RegexValue(sorted(found), 0, self.turn.now.timestamp_ms)
@@ -160,9 +153,7 @@ class Draft:
         topics, group = self.group.topics(), self.group
         subscribed = {topics[name].topic_id for name in names(member, self.regexes) if name in topics}
         # The target may be older than the subscription: what it left is given up at once.
-        target = frozenset(
-            place for place in self.targets.get(member.member_id, frozenset()) if place[0] in subscribed
-        )
+        target = frozenset(place for place in self.targets.get(member.member_id, frozenset()) if place[0] in subscribed)
 
         def taken(place: Place) -> bool:
             owner = group.owners.get(place)
@@ -231,9 +222,7 @@ def _full(request: ConsumerGroupHeartbeatRequest) -> bool:
     return request.member_epoch == JOINING or told
 
 
-def _member(
-    draft: Draft, request: ConsumerGroupHeartbeatRequest, owned: Places | None, caller: Caller
-) -> Member:
+def _member(draft: Draft, request: ConsumerGroupHeartbeatRequest, owned: Places | None, caller: Caller) -> Member:
     """Who calls: a member, one who replaces a static member, or a new one, which is in no list yet."""
     group, member_id = draft.group, request.member_id or caller.new_id
     joining = request.member_epoch == JOINING
@@ -314,10 +303,7 @@ def _described(member: Member, request: ConsumerGroupHeartbeatRequest, caller: C
 def _leave(draft: Draft, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse:
     """Raises Rejected: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID."""
     group = draft.group
-    if request.instance_id is None:
-        member = group.known(request.member_id)
-    else:
-        member = _static(group, request)
+    member = group.known(request.member_id) if request.instance_id is None else _static(group, request)
     if request.member_epoch == LEFT_STATIC:
         away = replace(member, epoch=LEFT_STATIC, state=State.STABLE, revoking={})
         draft.record(r.CurrentKey(group.group_id, member.member_id), away.place())

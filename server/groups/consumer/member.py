@@ -161,6 +161,4 @@ class Step:
 
 def _entered(member: Member, epoch: int, state: State, assigned: Epochs, revoking: Epochs) -> Member:
     previous = member.previous_epoch if epoch == member.epoch else member.epoch
-    return replace(
-        member, epoch=epoch, previous_epoch=previous, state=state, assigned=assigned, revoking=revoking
-    )
+    return replace(member, epoch=epoch, previous_epoch=previous, state=state, assigned=assigned, revoking=revoking)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from importlib import import_module
+from string import ascii_letters, digits
 from typing import Any
 
 from server.model.errors import ErrorCode, Rejected
@@ -19,6 +20,11 @@ MAX_STEPS = 10_000  # of a program: what repetitions of repetitions may grow to
 MAX_LENGTH = 4_096  # of an expression
 KNOWN = 256  # expressions that are kept as programs
 _parser: Any = import_module("re._parser")
+_KINDS = {
+    "DIGIT": frozenset(digits),
+    "SPACE": frozenset(" \t\n\r\f\v"),
+    "WORD": frozenset(ascii_letters + digits + "_"),
+}
 _END_OF = {"AT_BEGINNING": True, "AT_BEGINNING_STRING": True, "AT_END": False, "AT_END_STRING": False}
 # A step: a character's test and where to go on; or where to go on without a character, and if only at an end: which.
 Step = tuple[Callable[[str], bool] | None, tuple[int, ...], bool | None]
@@ -115,7 +121,8 @@ class _Maker:
             case "BRANCH":
                 self.branch(value[1], any_case)
             case "MAX_REPEAT" | "MIN_REPEAT":
-                self.repeat(*value, any_case)
+                least, most, inner = value
+                self.repeat(least, most, inner, any_case)
             case "AT" if str(value) in _END_OF:
                 self.add((None, (len(self.steps) + 1,), _END_OF[str(value)]))
             case _:
@@ -181,7 +188,6 @@ def _plain(kind: str, value: Any) -> Callable[[str], bool]:
 
 def _category(name: str) -> Callable[[str], bool]:
     """As RE2 has them: of ASCII alone."""
-    kinds = {"DIGIT": str.isdigit, "SPACE": str.isspace, "WORD": lambda char: char.isalnum() or char == "_"}
     negated = "_NOT_" in name
-    of_kind = kinds[name.rpartition("_")[2]]
-    return lambda char: (char.isascii() and of_kind(char)) != negated
+    members = _KINDS[name.rpartition("_")[2]]
+    return lambda char: (char in members) != negated
