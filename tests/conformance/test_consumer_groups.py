@@ -77,9 +77,10 @@ def test_librdkafka_consumers_share_and_take_over(broker: Node, config: dict[str
             until(lambda: share(a, b) is not None and len(set(a.values + b.values)) == 100, WAIT_S, "all values")
             a.consumer.commit(asynchronous=False)
         until(lambda: shared(4, a), WAIT_S, "the one that is left to own all")
-        listed = librdkafka_admin(broker.bootstrap).list_consumer_groups().result(10).valid
-        assert {(row.group_id, row.state.name, row.type.name) for row in listed} >= {(group, "STABLE", "CONSUMER")}
-        described = librdkafka_admin(broker.bootstrap).describe_consumer_groups([group])[group].result(10)
+        admin = librdkafka_admin(broker.bootstrap)
+        listed = admin.list_consumer_groups().result(WAIT_S).valid
+        assert (group, "STABLE", "CONSUMER") in {(row.group_id, row.state.name, row.type.name) for row in listed}
+        described = admin.describe_consumer_groups([group])[group].result(WAIT_S)
         assert [len(member.assignment.topic_partitions) for member in described.members] == [4]
 
 
@@ -87,7 +88,7 @@ def test_an_expression_follows_new_topics(broker: Node) -> None:
     first = create_topic(broker.bootstrap, partitions=1)
     with closing(Rd(broker.bootstrap, f"^{first}.*", f"g-{first}")) as a:
         until(lambda: share(a) == [{0}], WAIT_S, "the first topic")
-        librdkafka_admin(broker.bootstrap).create_topics([confluent_kafka.admin.NewTopic(f"{first}-x", 2)])
+        create_topic(broker.bootstrap, f"{first}-x", partitions=2)
         until(lambda: share(a) and len(a.consumer.assignment()) == 3, WAIT_S, "the topic that came later, too")
 
 
