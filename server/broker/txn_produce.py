@@ -72,6 +72,7 @@ class Checks:
             return
         try:
             partition = self._broker.partition(topic, row.index)
+            partition.leading()
             asked = self._broker.verification.begin(partition, producer, head.base_sequence, self._support)
         except Rejected:
             return  # staging finds it too
@@ -89,7 +90,9 @@ class Checks:
             places[place].refused = _told(code, self._support)
 
     def permit(self, partition: Partition, head: Header) -> None:
-        """Raises Rejected: what the coordinator says; INVALID_TXN_STATE: the transaction ended while it was asked."""
+        """Raises Rejected: what the coordinator says; INVALID_TXN_STATE: the transaction ended while it was asked;
+        NOT_LEADER_OR_FOLLOWER: this broker leads no longer, and cannot say."""
+        partition.leading()
         check = self._checks.get(partition)
         if check is not None and check.refused is not None:
             raise check.refused

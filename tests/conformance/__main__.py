@@ -14,7 +14,7 @@ from time import monotonic
 
 from confluent_kafka import KafkaException
 
-from tests.conformance import checks, failover, groups, mixed_steps, moving, recording, walking
+from tests.conformance import checks, failover, groups, mixed_steps, moving, recording, safe_moves, walking
 from tests.conformance.checks import Bench
 from tests.support.broker import Broker
 from tests.support.kafka import KafkaBroker, Unavailable
@@ -31,11 +31,15 @@ TABLE: list[tuple[str, Callable[[Bench], str]]] = [
     ("kcli topics on Kafka's broker", checks.kcli_as_recorded("topics")),
     ("kcli console tools on Kafka's broker", checks.kcli_as_recorded("console")),
     ("kcli metadata-quorum on Kafka's broker", checks.kcli_as_recorded("quorum")),
+    ("kcli get-offsets on Kafka's broker", checks.kcli_as_recorded("get-offsets")),
+    ("kcli delete-records on Kafka's broker", checks.kcli_as_recorded("delete-records")),
+    ("kcli consumer-groups on Kafka's broker", checks.kcli_as_recorded("consumer-groups")),
     ("kcli reassign on Kafka's broker", checks.kcli_as_recorded("reassign-partitions")),
     ("kafka-reassign-partitions on our broker", checks.same_as_recorded("reassign-partitions")),
     ("kafka-reassign-partitions on four of our brokers", walking.walk(Broker, theirs=True)),
     ("kcli reassign on four of Kafka's brokers", walking.walk(walking.SmallKafkaBroker, theirs=False)),
     ("kcli reassign beside Kafka's tool on its brokers", walking.side_by_side),
+    ("kcli reassign drain and apply on Kafka's brokers", safe_moves.on(walking.SmallKafkaBroker)),
     ("moving in: our server on Kafka's folder", moving.move(KafkaBroker, Broker)),
     ("moving out: Kafka on our folder", moving.move(Broker, KafkaBroker)),
     *mixed_steps.rows(),

@@ -1,5 +1,6 @@
 """kcli reassign drain, set-rf, balance, place, apply, rollback beyond what they print: their data, signals, files."""
 
+import io
 import json
 import signal
 from pathlib import Path
@@ -56,6 +57,21 @@ def test_a_plan_that_is_carried_out_leaves_nothing_to_plan(line: str, world: Wor
     assert (code, data["applied"]["outcome"], data["applied"]["left"]) == (0, "done", [])
     again, _ = told(line, world, tmp_path)
     assert again["plan"]["partitions"] == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "moved"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_on_a_terminal_somebody_is_asked(
+    answer: str, moved: bool, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    out, err, code = run(["reassign", "drain", "3", "--execute", "--interval", "1"], world, tmp_path)
+    assert (code, "Carry it out? [y/N]" in out + err) == (0, True)
+    assert (world.topics["orders"].partitions[0].replicas == (2, 4)) is moved
 
 
 def test_rules_place(world: World, tmp_path: Path) -> None:
@@ -119,6 +135,15 @@ def test_a_broker_that_does_not_answer_for_a_while_stops_nothing(script: Script,
     script.world.silent = 3
     data, code = told("apply plan.json --interval 1", script.world, tmp_path)
     assert (code, data["outcome"]) == (0, "done")
+
+
+def test_what_was_never_begun_is_not_in_the_journal(script: Script, tmp_path: Path) -> None:
+    told("drain 3 --plan-file plan.json", script.world, tmp_path)
+    script("refuse 31 alter_partition_reassignments")
+    _, err, code = run(["reassign", "apply", "plan.json", "--throttle", "9", "--interval", "1"], script.world, tmp_path)
+    assert (code, "Cluster authorization failed." in err) == (1, True)
+    assert told("history", script.world, tmp_path)[0]["entries"] == []
+    assert not any(THROTTLES in settings for settings in script.world.settings.values())
 
 
 def test_directories_of_a_plan_are_moved_too(script: Script, tmp_path: Path) -> None:

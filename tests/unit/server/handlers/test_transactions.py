@@ -137,6 +137,37 @@ def test_a_marker_that_comes_while_the_coordinator_is_asked_ends_the_question() 
     run(main)
 
 
+def test_who_does_not_lead_does_not_judge_a_transaction() -> None:
+    """A follower may lack the transaction's records; a producer told so would give up what it can go on with."""
+
+    async def main() -> None:
+        p = coordinating(a=1)
+        client = await begun(p)
+        assert (await client.send(b"x")).error_code == ErrorCode.NONE
+        p.publish(p.registration("a", leader=2, epoch=1, replicas=(1, 2), isr=(1, 2), partition_epoch=1))
+        assert (await client.send(b"y")).error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+    run(main)
+
+
+def test_who_stops_leading_while_the_coordinator_is_asked_says_so() -> None:
+    async def main() -> None:
+        p = coordinating(a=1)
+        client = await begun(p)
+        ask = p.broker.verification.ask
+
+        async def slowly(*asked: object) -> object:
+            codes = await ask(*asked)  # type: ignore[arg-type]
+            p.partition("a").log.producers.verifications.clear()
+            p.publish(p.registration("a", leader=2, epoch=1, replicas=(1, 2), isr=(1, 2), partition_epoch=1))
+            return codes
+
+        p.broker.verification.ask = slowly  # type: ignore[method-assign, assignment]
+        assert (await client.send(b"x")).error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+    run(main)
+
+
 def test_a_producer_that_was_shut_out() -> None:
     async def main() -> None:
         p = coordinating(a=1)
