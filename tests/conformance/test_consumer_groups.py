@@ -9,7 +9,7 @@ from typing import Any
 import confluent_kafka
 import pytest
 
-from tests.conformance.test_groups import share, shared
+from tests.conformance.test_groups import Rd, share, shared
 from tests.support import kafka
 from tests.support.clients import create_topic, librdkafka_admin, produce
 from tests.support.cluster import Cluster
@@ -28,8 +28,8 @@ VALUES = [b"%d" % number for number in range(100)]
 WAIT_S = 60
 
 
-class Rd:
-    """A consumer of librdkafka that speaks the new protocol, and what it was given."""
+class Member(Rd):
+    """A consumer of librdkafka that speaks the new protocol."""
 
     def __init__(self, bootstrap: str, topic: str, group: str, **config: Any) -> None:
         self.consumer = confluent_kafka.Consumer(
@@ -42,20 +42,8 @@ class Rd:
                 **config,
             }
         )
-        self.values: list[bytes] = []
+        self.values = []
         self.consumer.subscribe([topic])
-
-    def poll(self) -> None:
-        message = self.consumer.poll(0.05)
-        if message is not None and message.error() is None:
-            self.values.append(message.value() or b"")
-
-    @property
-    def partitions(self) -> set[int]:
-        return {place.partition for place in self.consumer.assignment()}
-
-    def close(self) -> None:
-        self.consumer.close()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +58,7 @@ def test_librdkafka_consumers_share_and_take_over(broker: Node, config: dict[str
     for partition in range(4):
         produce(broker.bootstrap, topic, VALUES, partition=partition)
     group = f"g-{topic}"
-    a, b = (Rd(broker.bootstrap, topic, group, **config) for _ in range(2))
+    a, b = (Member(broker.bootstrap, topic, group, **config) for _ in range(2))
     with closing(a):
         with closing(b):
             until(lambda: shared(4, a, b), WAIT_S, "two consumers to share four partitions")
@@ -86,7 +74,7 @@ def test_librdkafka_consumers_share_and_take_over(broker: Node, config: dict[str
 
 def test_an_expression_follows_new_topics(broker: Node) -> None:
     first = create_topic(broker.bootstrap, partitions=1)
-    with closing(Rd(broker.bootstrap, f"^{first}.*", f"g-{first}")) as a:
+    with closing(Member(broker.bootstrap, f"^{first}.*", f"g-{first}")) as a:
         until(lambda: share(a) == [{0}], WAIT_S, "the first topic")
         create_topic(broker.bootstrap, f"{first}-x", partitions=2)
         until(lambda: share(a) and len(a.consumer.assignment()) == 3, WAIT_S, "the topic that came later, too")
@@ -95,7 +83,7 @@ def test_an_expression_follows_new_topics(broker: Node) -> None:
 def test_kafkas_consumer_shares_with_librdkafka_and_its_share_is_taken_over(broker: Node) -> None:
     topic = create_topic(broker.bootstrap, partitions=4)
     group = f"g-{topic}"
-    with closing(Rd(broker.bootstrap, topic, group)) as a:
+    with closing(Member(broker.bootstrap, topic, group)) as a:
         until(lambda: shared(4, a), WAIT_S, "one consumer to own all")
         how = ("--topic", topic, "--group", group, "--command-property", "group.protocol=consumer")
         command = kafka.tool_command("console-consumer", "--bootstrap-server", broker.bootstrap, *how)
@@ -120,7 +108,7 @@ def test_a_group_outlives_its_coordinator(tmp_path: Path) -> None:
     }
     with Cluster(tmp_path, brokers=3, properties=properties) as cluster:
         topic = create_topic(cluster.bootstrap, partitions=4, replicas=3)
-        a, b = (Rd(cluster.bootstrap, topic, "g") for _ in range(2))
+        a, b = (Member(cluster.bootstrap, topic, "g") for _ in range(2))
         with closing(a), closing(b):
             until(lambda: shared(4, a, b), WAIT_S, "two consumers to share")
             owned = [a.partitions, b.partitions]

@@ -114,7 +114,7 @@ def test_a_partition_has_one_owner_at_any_time(seed: int) -> None:
     settings = GroupSettings(consumer=ConsumerSettings(assignment_ms=rng.choice([0, 1_000, 5_000])))
     world = World(settings, t=rng.randrange(1, 6), u=rng.randrange(1, 6))
     for number in range(STEPS):
-        (deed,) = rng.choices(list(DEEDS), DEEDS.values())
+        (deed,) = rng.choices(list(DEEDS), list(DEEDS.values()))
         deed(world, rng)
         check(world, f"seed {seed}, step {number}: after {deed.__name__}")
     for _ in range(90):  # those who crashed are noticed, and all comes to rest
