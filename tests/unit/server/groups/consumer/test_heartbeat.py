@@ -55,6 +55,19 @@ def test_a_partition_changes_hands_only_when_it_is_given_up() -> None:
     assert world.group.state_name == "Stable"
 
 
+def test_who_has_yet_more_to_give_up_comes_one_epoch_further() -> None:
+    world = World(t=6)
+    world.beat("a", 0, **JOIN)
+    world.pass_ms(1_000)
+    world.beat("b", 0, **JOIN)
+    assert world.beat("a", 1).assignment == told(0, 1, 2)
+    world.pass_ms(1_000)
+    world.beat("c", 0, **JOIN)
+    answer = world.beat("a", 1, topic_partitions=[TopicPartitions(T, [0, 1, 2])])
+    assert (answer.member_epoch, answer.assignment) == (2, told(0, 1))
+    assert world.beat("a", 2, topic_partitions=[TopicPartitions(T, [0, 1])]).member_epoch == 3
+
+
 def test_who_does_not_give_up_in_time_is_out() -> None:
     world = World(t=2)
     world.come("a")
@@ -188,6 +201,16 @@ def test_a_static_member_that_stays_away_is_out() -> None:
     assert world.shares() == {"b": ["t0", "t1"]}
 
 
+def test_what_a_static_member_was_giving_up_is_free_once_it_is_away() -> None:
+    world = World(t=2)
+    world.beat("a", 0, instance_id="one", **JOIN)
+    world.pass_ms(1_000)
+    world.beat("b", 0, **JOIN)
+    assert world.beat("a", 1).assignment == told(0)
+    world.beat("a", -2, instance_id="one")
+    assert world.beat("b", 2).assignment == told(1)
+
+
 # topics
 
 
@@ -267,6 +290,15 @@ def test_another_coordinator_goes_on_where_this_one_stopped() -> None:
     assert world.core.described_consumers("g") == described
     world.settle()
     assert (world.shares(), {name: client.epoch for name, client in world.clients.items()}) == (shares, epochs)
+
+
+def test_topics_that_changed_while_nobody_coordinated_are_noticed() -> None:
+    world = World(t=1)
+    world.come("a")
+    world.topics["t"].partitions[1] = None
+    world.restart()
+    world.settle(2)
+    assert world.shares() == {"a": ["t0", "t1"]}
 
 
 def test_time_begins_anew_after_a_failover() -> None:
