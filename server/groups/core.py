@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Any
 
 from server.groups import committing, membership
-from server.groups.classic import ClassicGroup, State
+from server.groups.classic import CONSUMER, ClassicGroup, State
 from server.groups.consumer import heartbeat as consumers
 from server.groups.consumer.group import ConsumerGroup, Topics
 from server.groups.consumer.member import JOINING
@@ -219,8 +219,10 @@ class GroupCore:
     def consumer_heartbeat(
         self, request: ConsumerGroupHeartbeatRequest, caller: consumers.Caller, now: Now
     ) -> Decision[ConsumerGroupHeartbeatResponse]:
-        """A classic group that nobody is in becomes a consumer group. Raises Rejected: GROUP_ID_NOT_FOUND, and what
-        `consumers.heartbeat` refuses."""
+        """A classic group that nobody is in becomes a consumer group; one with members stays what it is.
+
+        Raises Rejected: GROUP_ID_NOT_FOUND, and what `consumers.heartbeat` refuses.
+        """
         turn = Turn(now)
         group_id = request.group_id
         group = self.groups.get(group_id)
@@ -230,6 +232,11 @@ class GroupCore:
             group = None
         if group is None and joining:
             group = ConsumerGroup(group_id, self.topics)
+        if joining and isinstance(group, ClassicGroup):
+            other = group.protocol_type not in (None, CONSUMER)
+            why = "the group does not use the consumer embedded protocol" if other else "online upgrade is disabled"
+            message = f"Cannot upgrade classic group {group_id} to consumer group because {why}."
+            raise Rejected(ErrorCode.GROUP_ID_NOT_FOUND, message)
         settings = self.of_group(group_id)
         return turn.decision(consumers.heartbeat(self._consumers(group_id, group), turn, settings, request, caller))
 

@@ -19,7 +19,7 @@ from tests.support.data_plane import DataPlane, topic_id
 from tests.unit.server.handlers.worlds import plane, run
 
 NEWEST = 1
-JOIN = {"rebalance_timeout_ms": 60_000, "subscribed_topic_names": ["t"], "topic_partitions": []}
+JOIN: dict[str, Any] = {"rebalance_timeout_ms": 60_000, "subscribed_topic_names": ["t"], "topic_partitions": []}
 
 
 async def coordinating(level: int = 1, **topics: int) -> DataPlane:
@@ -32,8 +32,8 @@ async def coordinating(level: int = 1, **topics: int) -> DataPlane:
     return made
 
 
-async def beat(made: DataPlane, member_id: str, epoch: int, version: int = NEWEST, **fields: Any) -> Any:
-    return await made.ask(ConsumerGroupHeartbeatRequest("g", member_id, epoch, **fields), version)
+async def beat(made: DataPlane, member_id: str, epoch: int, **fields: Any) -> Any:
+    return await made.ask(ConsumerGroupHeartbeatRequest("g", member_id, epoch, **fields), NEWEST)
 
 
 @pytest.mark.parametrize(

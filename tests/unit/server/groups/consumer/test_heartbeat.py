@@ -1,5 +1,7 @@
 """Consumer groups of KIP-848: how members come, share, give up, go and come back."""
 
+from typing import Any
+
 import pytest
 
 from server.groups.consumer.settings import ConsumerSettings
@@ -14,7 +16,7 @@ from server.wire.messages.offset_fetch import OffsetFetchRequestGroup
 from tests.unit.server.groups.consumer.worlds import World, topic_id
 
 T = topic_id("t")
-JOIN = {"rebalance_timeout_ms": 60_000, "subscribed_topic_names": ["t"], "topic_partitions": []}
+JOIN: dict[str, Any] = {"rebalance_timeout_ms": 60_000, "subscribed_topic_names": ["t"], "topic_partitions": []}
 
 
 def told(*partitions: int) -> Assignment:
@@ -381,7 +383,11 @@ def test_members_fetch_offsets_in_their_epoch(member_id: str | None, epoch: int,
 def test_a_classic_group_that_is_empty_becomes_a_consumer_group_and_back() -> None:
     world = World(t=1)
     (member,) = world.stable("c")
-    assert world.refusal("a", 0, **JOIN) is ErrorCode.GROUP_ID_NOT_FOUND
+    with pytest.raises(
+        Rejected, match=r"Cannot upgrade classic group g to .* because online upgrade is disabled\."
+    ) as no:
+        world.beat("a", 0, **JOIN)
+    assert no.value.code is ErrorCode.GROUP_ID_NOT_FOUND
     world.commit(3, member, 1)
     world.leave((member, None))
     world.come("a")
