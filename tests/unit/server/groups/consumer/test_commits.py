@@ -1,4 +1,4 @@
-"""Consumer groups of KIP-848 beside what there is for every group: offsets, lists, and groups of the classic protocol."""
+"""Consumer groups of KIP-848 beside what there is for every group: offsets, lists, groups of the classic protocol."""
 
 from typing import Any
 
