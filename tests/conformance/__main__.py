@@ -27,6 +27,7 @@ TABLE: list[tuple[str, Callable[[Bench], str]]] = [
     ("kafka-dump-log on our files", checks.dump_log),
     ("other tools of Kafka on our broker", checks.other_tools),
     ("kafka-console-consumer in a group of our broker", groups.read_by_group),
+    ("kafka-console-consumer in a group of the new protocol", groups.read_by_consumer_group),
     ("Kafka's producer and consumer while our leader is killed", failover.failover),
     ("kcli topics on Kafka's broker", checks.kcli_as_recorded("topics")),
     ("kcli console tools on Kafka's broker", checks.kcli_as_recorded("console")),
