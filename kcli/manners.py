@@ -245,7 +245,7 @@ class Parted(Tool):
 
     def __init__(self, *args: Any, parts: Mapping[str, click.Command], **rest: Any) -> None:
         super().__init__(*args, **rest)
-        self.parts = dict(parts)
+        self.parts = parts  # a mapping may import them one by one
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any

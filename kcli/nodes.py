@@ -20,6 +20,7 @@ from kcli.render.cluster import Row
 
 ALIVE = (RUNNING, PAUSED)
 POLL_S = 0.05
+FREE_S = 2.0  # how long a port of a node that has just ended may still be taken
 # Those who are asked how they are may be cut off or without a controller: a short time is enough.
 QUICK = {"request.timeout.ms": "1000", "default.api.timeout.ms": "2000", "socket.connection.setup.timeout.ms": "1000"}
 
@@ -54,7 +55,7 @@ def start(folders: Sequence[Folder]) -> set[int]:
     Interrupted, it stops what it has started. Raises Failure: a node does not come up; the others stay.
     """
     asleep = [folder for folder in folders if folder.state().word not in ALIVE]
-    check_ports([node_of(folder) for folder in asleep])
+    check_ports([node_of(folder) for folder in asleep], FREE_S)
     begun: list[tuple[Folder, Process, int]] = []
     progress = Progress()
     try:
@@ -93,12 +94,15 @@ def end(folders: Sequence[Folder]) -> None:
     processes.reap()
 
 
-def check_ports(nodes: Sequence[LocalNode]) -> None:
-    """Raises Failure: a port that a node needs is in use."""
+def check_ports(nodes: Sequence[LocalNode], patience_s: float = 0) -> None:
+    """Raises Failure: a port that a node needs is in use, and still is after `patience_s`."""
+    deadline = time.monotonic() + patience_s
     for node in nodes:
         for port in (node.port, node.controller_port):
-            if port is not None and (wrong := network.trouble(plan.HOST, port)):
-                raise Failure(wrong, "Stop that process, or take another port: kcli cluster up --port P --dir DIR")
+            while port is not None and (wrong := network.trouble(plan.HOST, port)):
+                if time.monotonic() >= deadline:
+                    raise Failure(wrong, "Stop that process, or take another port: kcli cluster up --port P --dir DIR")
+                time.sleep(POLL_S)
 
 
 def free_ports() -> Callable[[int], int]:

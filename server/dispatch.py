@@ -125,6 +125,8 @@ TABLE: Mapping[int, Api] = {
         Api(65, "describe_transactions"),
         Api(66, "list_transactions"),
         Api(67, "allocate_producer_ids", CONTROLLER),
+        Api(68, "consumer_group_heartbeat"),
+        Api(69, "consumer_group_describe"),
         Api(70, "controller_registration", CONTROLLER),
         Api(73, "assign_replicas_to_dirs", CONTROLLER),
         Api(75, "describe_topic_partitions"),

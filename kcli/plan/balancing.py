@@ -15,7 +15,7 @@ Source: Harvey, Ladner, Lovász, Tamir, "Semi-matchings for bipartite graphs and
 """
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Iterator
 from itertools import islice, pairwise
 
 from kcli.model.layout import Layout, Replicas
@@ -94,6 +94,7 @@ class _Spreading:
             for broker in replicas:
                 if broker in self._on:
                     self._on[broker][key] = None
+        self._racks = {broker: self._loads.rack(broker) for broker in layout.brokers}
         self._quota = self._quotas()
 
     def _quotas(self) -> dict[int, int]:
@@ -141,17 +142,29 @@ class _Spreading:
         """The partition that may go from one broker to the other, and whose size suits them best."""
         sizes, loads = self._layout.sizes, self._loads
         ideal = max(0, (loads.bytes[giver] - loads.bytes[taker]) / 2)
-        able = (
-            key
-            for key in self._on[giver]
-            if key not in self._on[taker] and key != without and self._keeps_racks(key, giver, taker)
-        )
+        able = (key for key in self._able(giver, taker) if key != without)
         return min(islice(able, LOOKED_AT), key=lambda key: (abs(sizes.get(key, 0) - ideal), key), default=None)
 
-    def _keeps_racks(self, key: TopicPartition, giver: int, taker: int) -> bool:
-        rack, new = self._loads.rack(giver), self._loads.rack(taker)
-        others: Collection[str | None] = [self._loads.rack(broker) for broker in self._now[key] if broker != giver]
-        return rack == new or rack in others or new not in others
+    def _able(self, giver: int, taker: int) -> Iterator[TopicPartition]:
+        """The partitions that may go. Three million are looked at for 10,000 moves: that is why this is spelled out."""
+        racks, now, there = self._racks, self._now, self._on[taker]
+        old, new = racks[giver], racks[taker]
+        for key in self._on[giver]:
+            if key in there:
+                continue
+            if old != new:
+                loses = False
+                for broker in now[key]:
+                    if broker != giver:
+                        rack = racks.get(broker)
+                        if rack == old:
+                            loses = False
+                            break
+                        if rack == new:
+                            loses = True
+                if loses:
+                    continue
+            yield key
 
     def _move(self, key: TopicPartition, giver: int, taker: int) -> None:
         before = self._now[key]

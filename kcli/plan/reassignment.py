@@ -48,6 +48,18 @@ def sound(document: Any) -> bool:
     )
 
 
+def sound_topics(document: Any) -> bool:
+    """Whether a topics-to-move document certainly keeps to its schema."""
+    return (
+        type(document) is dict
+        and type(document.get("version", VERSION)) is int
+        and type(document.get("topics")) is list
+        and all(
+            type(row) is dict and type(row.get("topic")) is str and row["topic"] != "" for row in document["topics"]
+        )
+    )
+
+
 def _sound_rows(rows: Any) -> bool:
     return type(rows) is list and all(
         type(row) is dict

@@ -114,7 +114,7 @@ class Broker:
         self.nearer = Nearby(config, clock, lambda: self.image).replica
         self.partitions: dict[UUID, dict[int, Partition]] = {}
         self.group_settings = group_coordinator.settings(config)
-        self.groups = group_coordinator.shards(config, self.group_settings, clock, self._count_partitions)
+        self.groups = group_coordinator.shards(config, self.group_settings, clock, lambda: self.image)
         self.coordinators: dict[str, Shards[Any]] = {OFFSETS_TOPIC: self.groups}  # by the topic that each writes to
         self.settled: Callable[[], None] = lambda: None  # called when this node has done what the image says
         self._backlog = Backlog(clock, self._agree, self._agreed)
@@ -242,9 +242,7 @@ class Broker:
         topics = [resource.name for resource in delta.configs_changed if resource.type == ResourceType.TOPIC]
         self.throttles.published(image, topics, self.clock.now_ms())
         self._backlog.work()
-        gone = [topic.name for topic in map(before.topic_of, delta.topics_deleted) if topic is not None]
-        if gone:
-            group_coordinator.topics_deleted(self.groups, gone)
+        group_coordinator.published(self.groups, before, delta, image)
         for partition in self.fetchers.moved(delta.brokers_changed):
             self.fetchers.assign(partition)
         self._reconfigure(delta)
@@ -353,10 +351,6 @@ class Broker:
                 self._assign(topic, index, topic.partitions[index])
 
     # What partitions, coordinators and handlers need done
-
-    def _count_partitions(self, topic: str) -> int | None:
-        known = self.image.topics.get(topic)
-        return None if known is None else len(known.partitions)
 
     def _failed(self, partition: Partition, error: StorageFailed) -> None:
         """A log failed, and its directory with it (`LogDirs` says so itself, to the node)."""

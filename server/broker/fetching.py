@@ -124,6 +124,7 @@ def _is_idle(tracked: Tracked, tells: Follower | None, now_ms: int) -> bool:
     if (
         partition.leader is not leader
         or tracked.want is not want
+        or not tracked.heard
         or leader.leo != want.fetch_offset
         or leader.hw != tracked.hw
         or partition.log.log_start_offset != tracked.log_start_offset

@@ -8,7 +8,7 @@ Source: KIP-62, KIP-345 (static members), KIP-394 (pending members), KIP-496 (wh
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from struct import Struct
@@ -212,7 +212,15 @@ class ClassicGroup:
         if member_id not in self.members:
             raise Rejected(ErrorCode.UNKNOWN_MEMBER_ID)
 
-    def check_commit(self, member_id: str, instance_id: str | None, generation: int, *, transactional: bool) -> None:
+    def check_commit(
+        self,
+        member_id: str,
+        instance_id: str | None,
+        generation: int,
+        *,
+        transactional: bool,
+        partitions: Iterable[tuple[str, int]] = (),
+    ) -> None:
         """Raises Rejected: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS.
 
         Without a generation anybody may commit while the group is empty: a tool, or a consumer that assigns itself.

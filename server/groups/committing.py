@@ -8,6 +8,7 @@ Source: as in offsets.py.
 
 from collections.abc import Iterator
 
+from server.groups.consumer.group import ConsumerGroup
 from server.groups.group import Group, Turn
 from server.groups.offsets import Committed, OffsetStore, record, tombstone
 from server.groups.records import NO_TIMESTAMP
@@ -53,7 +54,14 @@ def commit(
     such group, and the request is a member's. Row error: OFFSET_METADATA_TOO_LARGE."""
     generation = request.generation_id_or_member_epoch
     if group is not None:
-        group.check_commit(request.member_id, request.group_instance_id, generation, transactional=False)
+        _check_version(group, request.member_id, api_version)
+        group.check_commit(
+            request.member_id,
+            request.group_instance_id,
+            generation,
+            transactional=False,
+            partitions=((topic.name, row.partition_index) for topic in request.topics for row in topic.partitions),
+        )
         group.committed(turn, request.member_id)
     elif generation >= 0:
         newer = api_version >= FIRST_GROUP_ERROR_VERSION
@@ -74,6 +82,16 @@ def commit(
     return OffsetCommitResponse(topics=topics)
 
 
+def _check_version(group: Group, member_id: str, api_version: int) -> None:
+    """Older clients do not know the errors that tell a member of a consumer group about its epoch."""
+    if isinstance(group, ConsumerGroup) and member_id in group.members and api_version < FIRST_GROUP_ERROR_VERSION:
+        raise Rejected(
+            ErrorCode.UNSUPPORTED_VERSION,
+            f"OffsetCommit version {FIRST_GROUP_ERROR_VERSION} or above must be used by members using the modern group"
+            " protocol",
+        )
+
+
 def commit_in_transaction(
     group: Group | None, turn: Turn, settings: GroupSettings, request: TxnOffsetCommitRequest
 ) -> TxnOffsetCommitResponse:
@@ -84,7 +102,8 @@ def commit_in_transaction(
     if group is not None:
         member_id, instance_id = request.member_id, request.group_instance_id
         try:
-            group.check_commit(member_id, instance_id, request.generation_id, transactional=True)
+            wanted = ((topic.name, row.partition_index) for topic in request.topics for row in topic.partitions)
+            group.check_commit(member_id, instance_id, request.generation_id, transactional=True, partitions=wanted)
         except Rejected as e:
             if e.code is ErrorCode.STALE_MEMBER_EPOCH:
                 raise Rejected(ErrorCode.ILLEGAL_GENERATION) from e

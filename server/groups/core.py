@@ -7,11 +7,16 @@ Errors, unless a method says otherwise: those of the functions that it calls.
 Source: KIP-98, KIP-229 (DeleteGroups), KIP-518 (states), KIP-848 (types), KIP-1043 (unknown groups).
 """
 
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Any
 
 from server.groups import committing, membership
-from server.groups.classic import ClassicGroup, State
+from server.groups.classic import CONSUMER, ClassicGroup, State
+from server.groups.consumer import heartbeat as consumers
+from server.groups.consumer.group import ConsumerGroup, Topics
+from server.groups.consumer.member import JOINING
+from server.groups.consumer.records import CONSUMER_TYPES, EpochKey, GroupKey
+from server.groups.consumer.settings import ConsumerSettings
 from server.groups.group import Group, Turn
 from server.groups.membership import Joiner
 from server.groups.offsets import OffsetStore, tombstone
@@ -20,6 +25,8 @@ from server.groups.records import TYPES, GroupMetadataKey, OffsetCommitKey
 from server.groups.settings import GroupSettings
 from server.model.coordination import Decision, Entry, Now, Producer
 from server.model.errors import ErrorCode, Rejected
+from server.wire.messages.consumer_group_describe import DescribedGroup as DescribedConsumers
+from server.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse
 from server.wire.messages.delete_groups import DeletableGroupResult
 from server.wire.messages.describe_groups import DescribedGroup, DescribedGroupMember
 from server.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -41,8 +48,15 @@ FIRST_NOT_FOUND_VERSION = 6  # of DescribeGroups: a group that is not there is a
 class GroupCore:
     """groups: by id. `live` once the log is replayed: from then on groups run ahead of their records."""
 
-    def __init__(self, settings: GroupSettings) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: GroupSettings,
+        topics: Topics = dict,
+        of_group: Callable[[str], ConsumerSettings] | None = None,
+    ) -> None:
+        """topics: those of the cluster, at any time. of_group: what a consumer group goes by, at any time."""
+        self.settings, self.topics = settings, topics
+        self.of_group = of_group or (lambda group_id: settings.consumer)
         self.groups: dict[str, Group] = {}
         self.offsets = OffsetStore()
         self.live = False
@@ -51,7 +65,7 @@ class GroupCore:
     # what the log says
 
     def replay(self, entry: Entry, offset: int, producer_id: int) -> None:
-        found = TYPES.read(entry)
+        found = TYPES.read(entry) or CONSUMER_TYPES.read(entry)
         if found is None:
             return  # of a later version, that this cluster had for a while
         key, value = found
@@ -63,11 +77,26 @@ class GroupCore:
             case GroupMetadataKey():
                 known = self.groups.get(key.group)
                 if value is None:
-                    self.groups.pop(key.group, None)
+                    if isinstance(known, ClassicGroup):
+                        del self.groups[key.group]
                 elif self.live and isinstance(known, ClassicGroup):
                     known.stored(value)
                 else:
                     self.groups[key.group] = ClassicGroup.loaded(key.group, value)
+            case GroupKey():
+                self._replay_of_consumers(key, value)
+
+    def _replay_of_consumers(self, key: GroupKey, value: Any) -> None:
+        group = self.groups.get(key.group_id)
+        if value is None and isinstance(key, EpochKey):  # the last of its records to go
+            if isinstance(group, ConsumerGroup):
+                del self.groups[key.group_id]
+            return
+        if not isinstance(group, ConsumerGroup):
+            if value is None:
+                return
+            group = self.groups[key.group_id] = ConsumerGroup(key.group_id, self.topics)
+        group.replay(key, value)
 
     def ended(self, producer_id: int, committed: bool) -> None:
         self.offsets.ended(producer_id, committed)
@@ -82,6 +111,8 @@ class GroupCore:
                     group.heard(turn, member)
                 if len(group.members) > self.settings.max_size:
                     Rebalance(group, turn, self.settings).prepare()
+            elif isinstance(group, ConsumerGroup):
+                consumers.loaded(group, turn, self.of_group(group.group_id))
         turn.after(EXPIRE, self.settings.retention_check_interval_ms)
         return turn.decision(None)
 
@@ -98,6 +129,8 @@ class GroupCore:
             group = self.groups.get(key[1])
             if isinstance(group, ClassicGroup):
                 self._member_timer(Rebalance(group, turn, self.settings), key)
+            elif isinstance(group, ConsumerGroup):
+                consumers.fired(consumers.Draft(group, turn, self.of_group(group.group_id)), key[0], key[2:])
         return turn.decision(None)
 
     def _member_timer(self, rebalance: Rebalance, key: tuple[Any, ...]) -> None:
@@ -126,6 +159,13 @@ class GroupCore:
         turn.after(FORGET, 0)
         return turn.decision(None)
 
+    def topics_changed(self, names: Collection[str], now: Now) -> Decision[None]:
+        """Topics of these names have come, grown or gone: consumer groups look at their next heartbeat."""
+        for group in self.groups.values():
+            if isinstance(group, ConsumerGroup) and (group.regexes or any(map(group.subscribed_to, names))):
+                group.stale = True
+        return Turn(now).decision(None)
+
     def _forget(self, turn: Turn) -> None:
         for group_id in self.offsets.groups():
             for topic, partition in self.offsets.everything(group_id):
@@ -147,6 +187,10 @@ class GroupCore:
         if group is None:
             if request.member_id:
                 return turn.decision(refused(request.member_id, ErrorCode.UNKNOWN_MEMBER_ID))
+            group = self.groups[request.group_id] = ClassicGroup(request.group_id, now.timestamp_ms)
+            turn.records.append(group.empty_record())
+        elif isinstance(group, ConsumerGroup) and group.empty and not request.member_id:
+            turn.records += group.tombstones()
             group = self.groups[request.group_id] = ClassicGroup(request.group_id, now.timestamp_ms)
             turn.records.append(group.empty_record())
         if not isinstance(group, ClassicGroup):
@@ -171,6 +215,39 @@ class GroupCore:
             rows = [MemberResponse(row.member_id, row.group_instance_id, code) for row in request.members]
             return turn.decision(LeaveGroupResponse(members=rows))
         return turn.decision(membership.leave(group, turn, self.settings, request))
+
+    def consumer_heartbeat(
+        self, request: ConsumerGroupHeartbeatRequest, caller: consumers.Caller, now: Now
+    ) -> Decision[ConsumerGroupHeartbeatResponse]:
+        """A classic group that nobody is in becomes a consumer group; one with members stays what it is.
+
+        Raises Rejected: GROUP_ID_NOT_FOUND, and what `consumers.heartbeat` refuses.
+        """
+        turn = Turn(now)
+        group_id = request.group_id
+        group = self.groups.get(group_id)
+        joining = request.member_epoch == JOINING
+        if joining and isinstance(group, ClassicGroup) and group.empty and not group.pending:
+            turn.records += group.tombstones()
+            group = None
+        if group is None and joining:
+            group = ConsumerGroup(group_id, self.topics)
+        if joining and isinstance(group, ClassicGroup):
+            other = group.protocol_type not in (None, CONSUMER)
+            why = "the group does not use the consumer embedded protocol" if other else "online upgrade is disabled"
+            message = f"Cannot upgrade classic group {group_id} to consumer group because {why}."
+            raise Rejected(ErrorCode.GROUP_ID_NOT_FOUND, message)
+        settings = self.of_group(group_id)
+        return turn.decision(consumers.heartbeat(self._consumers(group_id, group), turn, settings, request, caller))
+
+    @staticmethod
+    def _consumers(group_id: str, group: Group | None) -> ConsumerGroup:
+        """Raises Rejected(GROUP_ID_NOT_FOUND)."""
+        if group is None:
+            raise Rejected(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} not found.")
+        if not isinstance(group, ConsumerGroup):
+            raise Rejected(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
+        return group
 
     def _classic(self, group_id: str) -> ClassicGroup:
         """Raises Rejected(UNKNOWN_MEMBER_ID): a group that is not there has no members."""
@@ -220,7 +297,8 @@ class GroupCore:
         if not isinstance(group, ClassicGroup):
             answer = DescribedGroup(group_id=group_id, group_state=DEAD)
             if api_version >= FIRST_NOT_FOUND_VERSION:
-                answer.error_code, answer.error_message = ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} not found."
+                why = "not found." if group is None else "is not a classic group."
+                answer.error_code, answer.error_message = ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {why}"
             return answer
         stable = group.state is State.STABLE
         return DescribedGroup(
@@ -240,6 +318,10 @@ class GroupCore:
                 for member in group.members.values()
             ],
         )
+
+    def described_consumers(self, group_id: str) -> DescribedConsumers:
+        """A consumer group. Raises Rejected(GROUP_ID_NOT_FOUND)."""
+        return self._consumers(group_id, self.groups.get(group_id)).described(self.settings.consumer.assignors)
 
     def delete(self, group_ids: Iterable[str], now: Now) -> Decision[list[DeletableGroupResult]]:
         """Delete groups with their offsets. Row errors: GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP."""

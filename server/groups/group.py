@@ -4,7 +4,7 @@ A Turn gathers what a decision causes: records, effects. Its methods take durati
 Source: KIP-848 (several protocols of groups in one coordinator).
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from server.model.coordination import Answer, Cancel, Decision, Entry, Now, Timer
@@ -30,8 +30,16 @@ class Group(Protocol):
         ...
 
     def check_commit(
-        self, member_id: str, instance_id: str | None, generation: int, *, transactional: bool
-    ) -> None: ...
+        self,
+        member_id: str,
+        instance_id: str | None,
+        generation: int,
+        *,
+        transactional: bool,
+        partitions: Iterable[tuple[str, int]] = (),
+    ) -> None:
+        """partitions: topic and index of what is to be committed."""
+        ...
 
     def check_fetch(self, member_id: str | None, member_epoch: int) -> None: ...
 

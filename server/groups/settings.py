@@ -1,6 +1,8 @@
 """What the group coordinator goes by: the broker's settings, by Kafka's names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from server.groups.consumer.settings import ConsumerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +16,4 @@ class GroupSettings:
     metadata_max_bytes: int = 4096
     retention_ms: int = 10_080 * 60_000
     retention_check_interval_ms: int = 600_000
+    consumer: ConsumerSettings = field(default_factory=ConsumerSettings)

@@ -72,7 +72,7 @@ FEATURES: Mapping[str, Feature] = {
     for feature in (
         _feature(KRAFT_VERSION, "3.9-IV0", built=True),
         _feature(TRANSACTION_VERSION, "4.0-IV2", "4.0-IV2", built=True),
-        _feature(GROUP_VERSION, "4.0-IV0"),
+        _feature(GROUP_VERSION, "4.0-IV0", built=True),
         _feature(ELR_VERSION, "4.1-IV0", needs={1: {METADATA_VERSION: LEVELS["4.0-IV1"]}}, built=True),
         _feature(SHARE_VERSION, "4.2-IV0"),
         _feature(STREAMS_VERSION, "4.2-IV1"),

@@ -33,6 +33,8 @@ Key = tuple[str | UUID, int]  # topic name or id, partition
 class Tracked:
     """One partition that a client wants, and what of it the client was told.
 
+    heard     whether it may be counted on to know that. A follower that lists a partition again may have begun to want
+              another thing while the last answer was on its way, and have thrown that away
     looked    whatever the shell keeps of its last look, so that the next one is quick; None: look closely
     """
 
@@ -41,6 +43,7 @@ class Tracked:
     want: FetchPartition
     hw: int = NEVER_SENT
     log_start_offset: int = NEVER_SENT
+    heard: bool = False
     looked: Any = None
 
     def lags(self, row: PartitionData) -> bool:
@@ -51,6 +54,7 @@ class Tracked:
         """Remember what `row` tells; whether any of it is news."""
         news = bool(
             row.records
+            or not self.heard
             or row.error_code
             or row.high_watermark != self.hw
             or row.log_start_offset != self.log_start_offset
@@ -62,6 +66,7 @@ class Tracked:
         unheard = row.error_code or row.diverging_epoch.end_offset >= 0
         self.hw = NEVER_SENT if unheard else row.high_watermark
         self.log_start_offset = row.log_start_offset
+        self.heard = True
         return news
 
 
@@ -83,6 +88,7 @@ class Session:
                 self.partitions[key] = tracked
             else:
                 known.want = tracked.want
+                known.heard = known.heard and not self.is_follower
         for topic in request.forgotten_topics_data:
             for index in topic.partitions:
                 self.partitions.pop((topic.topic_id if self.by_id else topic.topic, index), None)

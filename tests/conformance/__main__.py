@@ -14,7 +14,7 @@ from time import monotonic
 
 from confluent_kafka import KafkaException
 
-from tests.conformance import checks, failover, groups, mixed_steps, moving, recording, walking
+from tests.conformance import checks, failover, groups, mixed_steps, moving, recording, safe_moves, walking
 from tests.conformance.checks import Bench
 from tests.support.broker import Broker
 from tests.support.kafka import KafkaBroker, Unavailable
@@ -27,6 +27,7 @@ TABLE: list[tuple[str, Callable[[Bench], str]]] = [
     ("kafka-dump-log on our files", checks.dump_log),
     ("other tools of Kafka on our broker", checks.other_tools),
     ("kafka-console-consumer in a group of our broker", groups.read_by_group),
+    ("kafka-console-consumer in a group of the new protocol", groups.read_by_consumer_group),
     ("Kafka's producer and consumer while our leader is killed", failover.failover),
     ("kcli topics on Kafka's broker", checks.kcli_as_recorded("topics")),
     ("kcli console tools on Kafka's broker", checks.kcli_as_recorded("console")),
@@ -39,6 +40,7 @@ TABLE: list[tuple[str, Callable[[Bench], str]]] = [
     ("kafka-reassign-partitions on four of our brokers", walking.walk(Broker, theirs=True)),
     ("kcli reassign on four of Kafka's brokers", walking.walk(walking.SmallKafkaBroker, theirs=False)),
     ("kcli reassign beside Kafka's tool on its brokers", walking.side_by_side),
+    ("kcli reassign drain and apply on Kafka's brokers", safe_moves.on(walking.SmallKafkaBroker)),
     ("moving in: our server on Kafka's folder", moving.move(KafkaBroker, Broker)),
     ("moving out: Kafka on our folder", moving.move(Broker, KafkaBroker)),
     *mixed_steps.rows(),

@@ -41,13 +41,13 @@ def reassign(bench: "Bench") -> Iterator[Row]:
     yield from tools(bench)
 
 
-def layout(seed: int = 1) -> Layout:
-    """10,000 partitions on 30 brokers, put there by chance."""
+def layout(seed: int = 1, brokers: int = BROKERS) -> Layout:
+    """10,000 partitions on some of 30 brokers, put there by chance."""
     rng = Random(seed)
-    brokers = {each: Known(each, "host", 9092, f"rack-{each % RACKS}") for each in range(BROKERS)}
+    known = {each: Known(each, "host", 9092, f"rack-{each % RACKS}") for each in range(BROKERS)}
     keys = [(f"topic-{number:04}", index) for number in range(TOPICS) for index in range(PARTITIONS)]
-    replicas = {key: tuple(rng.sample(range(BROKERS), FACTOR)) for key in keys}
-    return Layout(brokers, replicas, {key: rng.randrange(1_000_000_000) for key in keys}, replicas)
+    replicas = {key: tuple(rng.sample(range(brokers), FACTOR)) for key in keys}
+    return Layout(known, replicas, {key: rng.randrange(1_000_000_000) for key in keys}, replicas)
 
 
 def planning(bench: "Bench") -> Iterator[Row]:
@@ -60,7 +60,11 @@ def planning(bench: "Bench") -> Iterator[Row]:
     }
     for name, planner in planners.items():
         seconds = median(_timed(lambda planner=planner: preview(before, planner(before))) for _ in range(bench.rounds))  # type: ignore[misc]
-        yield Row(f"plan and preview of 10,000 partitions, {name}", "s", seconds, nan)
+        yield Row(f"plan 10,000 partitions, {name}", "s", seconds, nan)
+    for name, crowded in {"10 brokers added": 20, "all on 3": 3}.items():
+        full = layout(brokers=crowded)
+        seconds = median(_timed(lambda full=full: preview(full, balance(full))) for _ in range(bench.rounds))  # type: ignore[misc]
+        yield Row(f"plan 10,000 partitions, balance, {name}", "s", seconds, nan)
     moves = balance(before)
     targets = tuple(Target(*key, row) for key, row in sorted(moves.items()))
     look = Look(before.partitions)

@@ -4,6 +4,7 @@ What is decided after each look at the cluster is decided in kcli.plan.applying;
 are cleared however it ends, except by SIGKILL: the next command that sees them says so.
 """
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -67,7 +68,8 @@ def carry_out(admin: Admin, wanted: Plan, manner: Manner, *, action: str, again:
         plan.check_cluster(wanted, cluster.id)
     plan.check_brokers(wanted, {broker.id for broker in cluster.brokers})
     frame.replicas_of(admin, wanted)
-    run = _Run(admin, wanted, manner, cluster.id)
+    # What a plan that goes on has done is told by its file; the way back begins where the replicas are now.
+    run = _Run(admin, wanted, manner, cluster.id, {} if action == "rollback" else wanted.former)
     with Stopping() as stopping:
         outcome, exit_code = run.whole(stopping, again)
     step = run.step
@@ -94,7 +96,14 @@ def carry_out(admin: Admin, wanted: Plan, manner: Manner, *, action: str, again:
 class _Run:
     """One application of a plan."""
 
-    def __init__(self, admin: Admin, wanted: Plan, manner: Manner, cluster_id: str | None) -> None:
+    def __init__(
+        self,
+        admin: Admin,
+        wanted: Plan,
+        manner: Manner,
+        cluster_id: str | None,
+        former: Mapping[TopicPartition, Replicas],
+    ) -> None:
         self.admin, self.plan, self.manner, self.cluster_id = admin, wanted, manner, cluster_id
         self.entry: str | None = None
         self.elected: list[TopicPartition] = []
@@ -102,7 +111,7 @@ class _Run:
         self.cleared: dict[str, object] | None = None
         seen = self._look()
         self._check(seen)
-        self._before = {key: wanted.former.get(key, seen.look.replicas[key]) for key in self._keys()}
+        self._before = {key: former.get(key, seen.look.replicas[key]) for key in self._keys()}
         state = State(tuple(sorted(wanted.targets)), self._sizes(seen), self._outside(seen.look))
         self._costs = {t.key: applying.cost(t, self._before[t.key], state.sizes) for t in state.targets}
         self._began, self._copied = time.monotonic(), 0
@@ -302,7 +311,7 @@ class Bar:
 
     def show(self, told: Progress) -> None:
         if self._alive:
-            click.echo(f"\r\x1b[K{render.bar(told)}", nl=False, err=True)
+            echo(f"\r\x1b[K{render.bar(told)}")
             return
         line = render.progress(told)
         if line != self._last:
@@ -311,11 +320,19 @@ class Bar:
 
     def clear(self) -> None:
         if self._alive:
-            click.echo("\r\x1b[K", nl=False, err=True)
+            echo("\r\x1b[K")
 
 
 def _tell(line: str) -> None:
-    click.echo(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, err=True)
+    echo(f"\r\x1b[K{line}\n" if sys.stderr.isatty() else f"{line}\n")
+
+
+def echo(text: str) -> None:
+    """Tell something on standard error. When nobody reads that any more, what was begun goes on all the same."""
+    try:
+        click.echo(text, nl=False, err=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _targets(former: Mapping[TopicPartition, Replicas]) -> tuple[Target, ...]:

@@ -31,7 +31,9 @@ def generate(
     plan_file                 where the plan goes as well, with the cluster's id in it
     seed                      repeats a plan
     """
-    document = None if topics_file is None else frame.document(topics_file, "topics-to-move", NOT_JSON)
+    document = (
+        None if topics_file is None else frame.document(topics_file, "topics-to-move", NOT_JSON, plan.sound_topics)
+    )
     chosen = None if broker_list is None else assignment.broker_list(broker_list)
     if document is None:
         topics = tuple(topic for topic in admin.describe_topics() if not topic.internal)

@@ -39,7 +39,7 @@ def add(cluster_id: str | None, targets: Iterable[Target], former: Iterable[Targ
         "former": render.document(former),
     }
     try:
-        return _write(time.strftime("%Y%m%d-%H%M%S", now), json.dumps(document, indent=1))
+        return _write(time.strftime("%Y%m%d-%H%M%S", now), json.dumps(document))
     except OSError as error:
         click.echo(f"The journal in {home()} cannot be written: {error.strerror}.", err=True)
         return None

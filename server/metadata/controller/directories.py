@@ -3,7 +3,8 @@
 A replica that turns up in a directory which its broker lost cannot lead, and leaves the ISR. One that turns up in a
 good one, after that where it was is gone, was made anew there. Where others lead it catches up with them. Where nobody
 leads, it is not taken for one that has every acknowledged record, nor for the last known leader: what that one had is
-gone, and only an unclean election that somebody asks for lets it lead with so little. Source: KIP-858.
+gone, and only an unclean election that somebody asks for lets it lead with so little. The only replica of a partition
+leads again with what it has, as in Kafka: nobody has more, and nobody else will ever come. Source: KIP-858.
 """
 
 from collections.abc import Sequence
@@ -79,7 +80,8 @@ def _assigned(
     at = partition.replicas.index(broker_id)
     directories = (*partition.directories[:at], DirectoryId(directory), *partition.directories[at + 1 :])
     moved = PartitionChangeRecord(index, topic_id, directories=directories)
-    if lost and partition.leader == NO_LEADER:
+    only = len(partition.replicas) == 1
+    if lost and partition.leader == NO_LEADER and not only:
         if broker_id in partition.isr and not image.feature(ELR_VERSION):  # whose last member may not leave it
             raise Rejected(ErrorCode.INELIGIBLE_REPLICA)
         moved = replace(
@@ -89,9 +91,12 @@ def _assigned(
             last_known_elr=_without(partition.last_known_elr, broker_id),
         )
     after = applied(image, (moved,)).topics[topic.name].partitions[index]
-    if broker_id not in after.isr or elections.is_online(image, after, broker_id):
-        return (moved,)
-    return (moved, *elections.updates(image, static, [(topic, index, after)], remove=broker_id))
+    if not elections.is_online(image, after, broker_id):
+        gone = elections.updates(image, static, [(topic, index, after)], remove=broker_id)
+        return (moved, *gone) if broker_id in after.isr else (moved,)
+    if only and after.leader == NO_LEADER:
+        return (moved, *elections.updates(image, static, [(topic, index, after)]))
+    return (moved,)
 
 
 def _without(nodes: tuple[NodeId, ...], gone: NodeId) -> tuple[NodeId, ...] | None:

@@ -1,6 +1,9 @@
 """kcli reassign drain, set-rf, balance, place, apply, rollback beyond what they print: their data, signals, files."""
 
+import contextlib
+import io
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from kcli.commands.reassign_partitions.carrying import echo
 from kcli.commands.reassign_partitions.stopping import Stopped, Stopping
 from tests.support.world import Script, World, run
 
@@ -56,6 +60,21 @@ def test_a_plan_that_is_carried_out_leaves_nothing_to_plan(line: str, world: Wor
     assert (code, data["applied"]["outcome"], data["applied"]["left"]) == (0, "done", [])
     again, _ = told(line, world, tmp_path)
     assert again["plan"]["partitions"] == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "moved"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_on_a_terminal_somebody_is_asked(
+    answer: str, moved: bool, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    out, err, code = run(["reassign", "drain", "3", "--execute", "--interval", "1"], world, tmp_path)
+    assert (code, "Carry it out? [y/N]" in out + err) == (0, True)
+    assert (world.topics["orders"].partitions[0].replicas == (2, 4)) is moved
 
 
 def test_rules_place(world: World, tmp_path: Path) -> None:
@@ -119,6 +138,36 @@ def test_a_broker_that_does_not_answer_for_a_while_stops_nothing(script: Script,
     script.world.silent = 3
     data, code = told("apply plan.json --interval 1", script.world, tmp_path)
     assert (code, data["outcome"]) == (0, "done")
+
+
+def test_the_way_back_from_half_of_the_way(script: Script, tmp_path: Path) -> None:
+    told("drain 3 --plan-file plan.json", script.world, tmp_path)
+    script("at 6 steps never\nat 6 signal SIGINT")
+    data, _ = told("apply plan.json --batch-size 1 --interval 1", script.world, tmp_path)
+    assert (data["done"], data["left"]) == (ORDERS[:1], ORDERS[1:])
+    script("steps 2")
+    back, code = told("rollback --interval 1", script.world, tmp_path)
+    assert (code, back["done"], script.world.moves) == (0, ORDERS, {})
+    assert [one.replicas for one in script.world.topics["orders"].partitions] == [(3, 2), (2, 3), (3, 1)]
+    former = told("history", script.world, tmp_path)[0]["entries"][-1]["former"]["partitions"]
+    assert [row["replicas"] for row in former] == [[2, 4], [2, 3], [3, 1]]
+
+
+def test_it_goes_on_when_nobody_reads_what_it_says() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as gone, contextlib.redirect_stderr(gone):
+        echo("one\n")
+        echo("two\n")
+
+
+def test_what_was_never_begun_is_not_in_the_journal(script: Script, tmp_path: Path) -> None:
+    told("drain 3 --plan-file plan.json", script.world, tmp_path)
+    script("refuse 31 alter_partition_reassignments")
+    _, err, code = run(["reassign", "apply", "plan.json", "--throttle", "9", "--interval", "1"], script.world, tmp_path)
+    assert (code, "Cluster authorization failed." in err) == (1, True)
+    assert told("history", script.world, tmp_path)[0]["entries"] == []
+    assert not any(THROTTLES in settings for settings in script.world.settings.values())
 
 
 def test_directories_of_a_plan_are_moved_too(script: Script, tmp_path: Path) -> None:

@@ -44,6 +44,21 @@ def test_what_is_sound_keeps_to_the_schema(document: Any) -> None:
     assert not reassignment.sound(document) or VALIDATOR.is_valid(document)
 
 
+TOPICS = jsonschema.Draft202012Validator(
+    json.loads((Path(__file__).parents[4] / "schemas/topics-to-move.schema.json").read_text())
+)
+TOPIC_ROWS = st.lists(odd(("topic",), {"topic": "a"}) | ODD, max_size=2)
+
+
+@given(TOPIC_ROWS.flatmap(lambda rows: odd(("version", "topics"), {"version": 1, "topics": rows})) | ODD)
+def test_sound_topics_keep_to_their_schema(document: Any) -> None:
+    assert not reassignment.sound_topics(document) or TOPICS.is_valid(document)
+
+
+def test_topics_as_people_write_them_are_sound() -> None:
+    assert reassignment.sound_topics({"version": 1, "topics": [{"topic": "orders"}]})
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -45,9 +45,12 @@ class World:
     def now(self) -> Now:
         return Now(self.now_ms, BIRTH_MS + self.now_ms)
 
+    def make_core(self) -> GroupCore:
+        return GroupCore(self.settings)
+
     def restart(self) -> None:
         """Another broker loads what the log holds; who waited is told elsewhere."""
-        self.core = GroupCore(self.settings)
+        self.core = self.make_core()
         self.timers: dict[Hashable, int] = {}
         for offset, (entry, producer_id) in enumerate(self.log):
             if isinstance(entry, bool):

@@ -63,3 +63,19 @@ def test_a_follower_that_has_nothing_to_fetch_for_long_does_not_lag_when_somethi
         assert p.clock.now_ms() >= 60_000
 
     run(main)
+
+
+def test_a_follower_that_lists_a_partition_again_is_told_its_state_again_though_it_waited() -> None:
+    """The first look finds nothing to wake it for; the second one, after the wait, must not take it for idle."""
+
+    async def main() -> None:
+        p = plane(a=1)
+        p.publish(p.registration("a", 0, epoch=1, replicas=(1, 2), isr=(1, 2), partition_epoch=1))
+        follower: dict[str, Any] = {"replica_state": ReplicaState(2, -1), "version": 16, "wait_ms": 100}
+        first = await fetch(p, want(), session_epoch=0, **follower)
+        session = {"session_id": first.session_id, **follower}
+        listed = rows(await fetch(p, want(), session_epoch=1, **session))
+        assert [(each.partition_index, each.high_watermark) for each in listed] == [(0, 0)]
+        assert rows(await fetch(p, session_epoch=2, **session)) == []
+
+    run(main)

@@ -61,6 +61,7 @@ def test_what_is_supported_is_built() -> None:
         "metadata.version": (7, 30),
         "kraft.version": (0, 1),
         "transaction.version": (0, 2),
+        "group.version": (0, 1),
         "eligible.leader.replicas.version": (0, 1),
     }
 
