@@ -101,20 +101,27 @@ class Acks:
         self._future: asyncio.Future[None] = loop.create_future()
         self._open = len(waits)
         self._commits = {id(commits): commits for commits, _ in waits}.values()
-        self._timer = loop.call_later(max(wait_ms, 0) / 1000, self._expired)
+        self._timer = loop.call_later(max(wait_ms, 0) / 1000, self._end)
         for commits, offset in waits:
             commits.wait(offset, self._told)
 
     async def done(self) -> None:
-        await self._future
+        try:
+            await self._future
+        finally:
+            if self._open:  # the client is gone
+                self._end()
 
     def _told(self) -> None:
         self._open -= 1
         if self._open == 0:
-            self._timer.cancel()
-            self._future.set_result(None)
+            self._end()
 
-    def _expired(self) -> None:
-        for commits in self._commits:
-            commits.forget(self._told)
-        self._future.set_result(None)
+    def _end(self) -> None:
+        self._timer.cancel()
+        if self._open:
+            self._open = 0
+            for commits in self._commits:
+                commits.forget(self._told)
+        if not self._future.done():  # it is, from when the one who waits is cancelled
+            self._future.set_result(None)

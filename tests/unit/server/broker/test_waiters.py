@@ -137,6 +137,37 @@ def test_acks_that_run_out_of_time_leave_nothing_behind() -> None:
     run(main)
 
 
+def test_acks_whose_client_is_gone_leave_nothing_behind() -> None:
+    async def main() -> None:
+        a, b = Commits(), Commits()
+        task = asyncio.ensure_future(Acks([(a, 10), (b, 20)], 500).done())
+        a.committed(10)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert (len(a), len(b)) == (0, 0)
+        await asyncio.sleep(1)  # past the time that it had
+
+    run(main)
+
+
+def test_acks_that_come_while_their_client_goes_do_not_keep_others_waiting() -> None:
+    """The task is cancelled, and has not had its turn to leave yet. `make sim SEED=20128 WORLD=txn`."""
+
+    async def main() -> None:
+        commits = Commits()
+        task = asyncio.ensure_future(Acks([(commits, 10)], 500).done())
+        other = Acks([(commits, 11)], 500)
+        await asyncio.sleep(0)
+        task.cancel()
+        commits.committed(11)
+        await other.done()
+        await asyncio.wait([task])
+        assert (now() < 0.1, task.cancelled(), len(commits)) == (True, True, 0)
+
+    run(main)
+
+
 def test_acks_without_time_are_done_at_once() -> None:
     async def main() -> None:
         commits = Commits()
