@@ -1,7 +1,7 @@
 """kcli consumer-perf-test: read records as fast as they come and tell how that went (bin/kafka-consumer-perf-test.sh).
 
-Partitions are read directly: no group is made. Unlike Kafka's tool it checks the CRC of every batch, and a run that
-comes to fewer records than were asked for ends with exit code 1.
+Without --group partitions are read directly: no group is made. Unlike Kafka's tool it checks the CRC of every batch,
+and a run that comes to fewer records than were asked for ends with exit code 1.
 """
 
 import re
@@ -16,7 +16,7 @@ from kcli.errors import Failure, Setup, Usage
 from kcli.options import INT, LONG, Given
 from kcli.perf import consuming, progress, results
 from kcli.pipeline.names import unknown_to_consumers
-from kcli.pipeline.settings import FetchSettings
+from kcli.pipeline.settings import FetchSettings, GroupSettings
 from kcli.pipeline.stopping import Stopped, on_signals
 from kcli.pipeline.subscription import Wanted
 from kcli.properties import Connection
@@ -56,7 +56,7 @@ def check(given: Given) -> None:
 @click.option("--include", metavar="REGEX", help="Read all topics with names that match.")
 @click.option("--num-records", type=LONG, metavar="N", help="How many records to read.")
 @click.option("--messages", type=LONG, metavar="N", help="Deprecated: --num-records.")
-@click.option("--group", metavar="ID", help="Refused: partitions are read without a group.")
+@click.option("--group", metavar="ID", help="Read as a member of this group, and commit. Default: no group.")
 @click.option("--fetch-size", type=INT, metavar="BYTES", help="What a fetch takes of one partition. Default: 1048576.")
 @click.option("--from-latest", is_flag=True, help="Begin at the end of the log, not at its beginning.")
 @click.option("--socket-buffer-size", type=INT, metavar="BYTES", help="Accepted; the system chooses a better one.")
@@ -101,7 +101,8 @@ def command(show_detailed_stats: bool, hide_header: bool, print_metrics: bool, *
             click.echo(f"{now}, {render.consumed_since(size, count, window, joined_ms)}")
 
     wanted = Wanted(given["topic"], _expression(given["include"]))
-    task = consuming.Task(wanted, records, given["timeout"], given["reporting_interval"], given["from_latest"])
+    group = None if given["group"] is None else GroupSettings.of(connection.settings, given["group"])
+    task = consuming.Task(wanted, records, given["timeout"], given["reporting_interval"], given["from_latest"], group)
     with on_signals():
         run = consuming.Run(task, connection, settings, told=told, notice=bar.warn, moved=bar.moved)
         done = run.all()
@@ -118,8 +119,6 @@ def _check_numbers(given: Mapping[str, Any], records: int) -> None:
         raise Usage("--timeout is a number of milliseconds, 0 at least.")
     if given["fetch_size"] is not None and given["fetch_size"] <= 0:
         raise Usage("--fetch-size should be greater than zero.")
-    if given["group"] is not None:
-        raise Setup("--group is not supported yet", "Leave it out: partitions are then read directly, without a group.")
 
 
 def _connection(given: Mapping[str, Any]) -> Connection:

@@ -1,7 +1,7 @@
 """One process that reads records and counts them: how many there are, and the bytes of their keys and values.
 
-Partitions are read directly, without a group. Every batch is checked against its CRC and every record is walked, but
-none is made into an object.
+Partitions are read directly, or as a member of a group, which is then told of what was counted. Every batch is checked
+against its CRC and every record is walked, but none is made into an object.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +12,12 @@ from kcli.model.measures import Window
 from kcli.pipeline.checksum import crc32c
 from kcli.pipeline.decoding import Block, Corrupt
 from kcli.pipeline.fetcher import Fetcher
+from kcli.pipeline.membership_pump import Membership
 from kcli.pipeline.messages import EARLIEST, LATEST
 from kcli.pipeline.network import Network
-from kcli.pipeline.settings import FetchSettings, NetworkSettings
-from kcli.pipeline.subscription import LOOK_MS, Subscription, Wanted
+from kcli.pipeline.settings import FetchSettings, GroupSettings, NetworkSettings
+from kcli.pipeline.stopping import Hold
+from kcli.pipeline.subscription import Subscription, Wanted
 from kcli.pipeline.tally import tally
 from kcli.properties import Connection
 
@@ -30,6 +32,7 @@ class Task(NamedTuple):
     timeout_ms: float
     interval_ms: float
     latest: bool = False
+    group: GroupSettings | None = None
 
 
 class Consumed(NamedTuple):
@@ -87,21 +90,37 @@ class Run:
     def _read(self) -> bool:
         """Read until there is enough, or too long nothing; whether it was that."""
         network, task = self._network, self._task
-        start: int = LATEST if task.latest else EARLIEST
         fetcher = Fetcher(network, self._settings)
-        found = Subscription(network, fetcher, task.wanted, lambda keys: dict.fromkeys(keys, start))
+        if task.group is None:
+            start: int = LATEST if task.latest else EARLIEST
+            return self._read_of(
+                fetcher, Subscription(network, fetcher, task.wanted, lambda k: dict.fromkeys(k, start))
+            )
+        with Hold(network.wake) as hold:
+            member = Membership(network, fetcher, task.wanted, task.group)
+            try:
+                return self._read_of(fetcher, member, hold)
+            finally:
+                member.leave()
+
+    def _read_of(self, fetcher: Fetcher, found: Subscription | Membership, hold: Hold | None = None) -> bool:
+        network, task = self._network, self._task
         deadline = network.now_ms() + task.timeout_ms
         while self._records < task.records:
+            if hold:
+                hold.check()
             found.discover()
             if found.seen and not self._joined_ms:
                 self._joined_ms = network.now_ms() - self._began
-            wait = min(deadline - network.now_ms(), LOOK_MS if found.missing else MAX_WAIT_MS)
+            wait = min(deadline - network.now_ms(), found.wait_ms, MAX_WAIT_MS)
             blocks, _ = fetcher.poll(max(wait, 0))
             now = network.now_ms()
             for block in blocks:
                 self._count(block)
                 if now - self._turned >= task.interval_ms:
                     self._turn(now)
+            if isinstance(found, Membership):
+                found.settled()
             if blocks:
                 deadline = network.now_ms() + task.timeout_ms
                 self._moved(self._records, self._bytes, now - self._began)

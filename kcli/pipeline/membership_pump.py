@@ -73,6 +73,7 @@ class Membership:
         self._member: Member | None = None  # until the metadata is there
         self._unsent: list[_Unsent] = []
         self._reads: set[Key] = set()  # what the fetcher has of us
+        self.seen: set[Key] = set()  # all that it ever had
         self._learning: float | None = None  # since when the leader waits for fresh metadata
         self._looked, self._metadata_at = NEVER, NEVER
         self._told = False
@@ -180,6 +181,7 @@ class Membership:
                 case Assign(starts):
                     self._fetcher.assign(starts)
                     self._reads = set(starts)
+                    self.seen.update(starts)
                 case Revoke(keys):
                     self._fetcher.drop(keys)
                     self._reads -= keys

@@ -114,3 +114,16 @@ def test_two_share_the_partitions_and_one_takes_over(node: Node, tmp_path: Path,
     assert set(found) == {b"%d" % value for value in range(sent)}
     if number == signal.SIGINT:  # one that is killed has not committed its last
         assert len(found) == sent
+
+
+def test_a_measured_run_commits_what_it_has_counted(node: Node) -> None:
+    topic = create_topic(node.bootstrap, partitions=2)
+    for partition in range(2):
+        produce(node.bootstrap, topic, VALUES, partition=partition)
+    line = f"consumer-perf-test --topic {topic} --group p-{topic} --hide-header --timeout 3000 --num-records"
+    counts = []
+    for wanted in ("200", "1"):
+        args = [sys.executable, "-m", "kcli", *line.split(), wanted, "--bootstrap-server", node.bootstrap]
+        done = subprocess.run(args, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
+        counts.append((done.stdout.decode().splitlines()[-1].split(", ")[4], done.returncode))
+    assert counts == [("200", 0), ("0", 1)]

@@ -77,7 +77,10 @@ def test_json(kcli: Kcli) -> None:
         ("--topic t --num-records 5 --reporting-interval 0", "Reporting interval must be greater than 0."),
         ("--topic t --num-records 5 --timeout -1", "--timeout is a number of milliseconds, 0 at least."),
         ("--topic t --num-records 5 --fetch-size 0", "--fetch-size should be greater than zero."),
-        ("--topic t --num-records 5 --group g", "--group is not supported yet"),
+        (
+            "--topic t --num-records 5 --group g --command-property group.protocol=consumer",
+            "group.protocol=consumer is not supported: this client is a member by the classic protocol only",
+        ),
         ("--topic t --num-records 5 --date-format bb", "Illegal pattern character 'b'"),
         ("--include ( --num-records 5", "--include: '(' is not a regular expression"),
         ("--topic t --num-records 5 --consumer.config a --command-config b", 'Option "[consumer.config]" can\'t be'),
