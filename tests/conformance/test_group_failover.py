@@ -7,6 +7,7 @@ from typing import Any
 import confluent_kafka
 
 from tests.conformance.test_groups import Rd, share, shared
+from tests.conformance.test_kcli_groups import consumer
 from tests.support.clients import create_topic, produce
 from tests.support.cluster import Cluster
 from tests.support.waiting import until
@@ -67,3 +68,29 @@ def test_a_group_outlives_its_coordinator(tmp_path: Path) -> None:
                 each.consumer.commit(offsets=again, asynchronous=False)
             assert [a.partitions, b.partitions] == owned
             assert changes == []
+
+
+def test_console_consumers_outlive_their_coordinator(tmp_path: Path) -> None:
+    """Nothing that was printed is printed again, and nothing is left out."""
+    with Cluster(tmp_path, brokers=3, properties=PROPERTIES) as cluster:
+        topic = create_topic(cluster.bootstrap, partitions=2, replicas=3)
+        slow = "--command-property session.timeout.ms=20000"
+        first = consumer(cluster, tmp_path / "1", topic, slow)
+        second = consumer(cluster, tmp_path / "2", topic, slow)
+        with first as a, second as b:
+
+            def send(expected: int) -> None:
+                for partition in range(2):
+                    produce(cluster.bootstrap, topic, VALUES, partition=partition)
+                until(lambda: len(a.values) + len(b.values) >= expected, WAIT_S, f"{expected} records")
+
+            send(200)
+            coordinator = leader_of_offsets(cluster)
+            cluster.nodes[coordinator].kill()
+            until(lambda: leader_of_offsets(cluster) not in (-1, coordinator), WAIT_S, "another coordinator")
+            send(400)
+            assert (a.stop()[1], b.stop()[1]) == (130, 130)
+            assert sorted(a.values + b.values) == sorted(VALUES * 4)
+        with consumer(cluster, tmp_path / "3", topic, f"{slow} --timeout-ms 6000") as third:
+            third.ended()
+            assert third.values == []

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.broker import ROOT
 from tests.support.clients import create_topic, produce
+from tests.support.cluster import Cluster
 from tests.support.nodes import Node
 from tests.support.waiting import until
 
@@ -35,7 +36,7 @@ def node(tmp_path_factory: pytest.TempPathFactory, broker_kind: type[Node]) -> I
 class Consumer:
     """A console-consumer that runs; what it prints goes to a file."""
 
-    def __init__(self, node: Node, out: Path, line: str) -> None:
+    def __init__(self, node: Node | Cluster, out: Path, line: str) -> None:
         args = [sys.executable, "-m", "kcli", "console-consumer", "--bootstrap-server", node.bootstrap, *line.split()]
         self._out = out
         with out.open("wb") as file:
@@ -57,7 +58,7 @@ class Consumer:
 
 
 @contextmanager
-def consumer(node: Node, out: Path, topic: str, more: str = "") -> Iterator[Consumer]:
+def consumer(node: Node | Cluster, out: Path, topic: str, more: str = "") -> Iterator[Consumer]:
     running = Consumer(node, out, f"--topic {topic} --group g-{topic} --from-beginning {QUICK} {more}")
     try:
         yield running
