@@ -146,7 +146,8 @@ class ActiveController:
         try:
             if self._clock.now_ms() - self._last_append_ms >= self._max_idle_ms:
                 self._append((NoOpRecord(),))
-        except Rejected as e:  # the failed log has told the node already
-            logger.error("the metadata log does not move: %s", e)
+        except Rejected as e:
+            if e.code != ErrorCode.NOT_CONTROLLER:  # it leads no more, and is just about to be told
+                logger.error("the metadata log does not move: %s", e)  # the failed log has told the node already
         else:
             self._idle_later()

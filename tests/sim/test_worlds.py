@@ -50,3 +50,8 @@ def test_a_world_is_the_same_in_another_process(kind: str) -> None:
 
 def test_the_mix_has_every_kind() -> None:
     assert {kind_of(seed) for seed in range(len(MIX))} == KINDS.keys()
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("broker", 409), ("quorum", 20815), ("txn", 20128)])
+def test_a_seed_that_found_a_bug_finds_none(kind: str, seed: int) -> None:
+    play(seed, kind)
