@@ -90,7 +90,7 @@ class Run:
         now, sent = self._network.now_ms, 0
         chunk = max(1, min(MAX_CHUNK, self._settings.batch_size // (self._size + RECORD_OVERHEAD)))
         quiet = now() + QUIET_MS
-        while self._read.records + self._failed < count:
+        while self._read.records + self._failed < count or producer.pending:  # what is read may not be answered yet
             elapsed = now() - self._stats.start_ms
             due = min(count, pace.due(elapsed)) - sent if pace.limited else count - sent
             if due > 0:
